@@ -1,0 +1,27 @@
+import { createHash } from "node:crypto";
+import type { Digest, DigestAlgorithm } from "../oci/digests.ts";
+
+/** A digest that is computed as bytes come. */
+export interface Hasher {
+  readonly algorithm: DigestAlgorithm;
+  update(bytes: Uint8Array): void;
+  /** The digest of all that was given; nothing can be added afterwards. */
+  digest(): Digest;
+}
+
+/** Begins a digest. */
+export function createHasher(algorithm: DigestAlgorithm): Hasher {
+  const hash = createHash(algorithm);
+  return {
+    algorithm,
+    update: (bytes) => void hash.update(bytes),
+    digest: () => `${algorithm}:${hash.digest("hex")}` as Digest, // safe: the shape that parseDigest asks for
+  };
+}
+
+/** The digest of bytes at hand. */
+export function digestOf(bytes: Uint8Array, algorithm: DigestAlgorithm = "sha256"): Digest {
+  const hasher = createHasher(algorithm);
+  hasher.update(bytes);
+  return hasher.digest();
+}
