@@ -1,0 +1,126 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+
+/** Who drives a program: the tests, or the benchmarks. */
+export type Purpose = "tests" | "bench";
+
+interface Program {
+  /** Packages of Debian and Ubuntu that bring it, the first one that the machine's release has. */
+  readonly packages: readonly string[];
+  readonly purposes: readonly Purpose[];
+  /** Does its work here for root alone. */
+  readonly needsRoot: boolean;
+}
+
+const programs = {
+  dockerd: { packages: ["docker.io"], purposes: ["tests"], needsRoot: true },
+  docker: { packages: ["docker-cli", "docker.io"], purposes: ["tests"], needsRoot: false },
+  skopeo: { packages: ["skopeo"], purposes: ["tests"], needsRoot: false },
+  podman: { packages: ["podman"], purposes: ["tests"], needsRoot: true },
+  buildah: { packages: ["buildah"], purposes: ["tests"], needsRoot: true },
+  "docker-registry": { packages: ["docker-registry"], purposes: ["tests", "bench"], needsRoot: false },
+  nginx: { packages: ["nginx-light", "nginx"], purposes: ["bench"], needsRoot: false },
+  wrk: { packages: ["wrk"], purposes: ["bench"], needsRoot: false },
+  ab: { packages: ["apache2-utils"], purposes: ["bench"], needsRoot: false },
+} as const satisfies Record<string, Program>;
+
+/** A program that the suite installs, or counts as skipped where it cannot. */
+export type ProgramName = keyof typeof programs;
+
+/** A program that is used where it happens to be installed; nobody misses it elsewhere. */
+export type OptionalProgramName = "crane" | "oras";
+
+const isRoot = process.getuid?.() === 0;
+// Servers are in the second half, which is not on everybody's PATH.
+const path = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`;
+
+/** Whether all of these are installed and can do their work for this user. */
+export function isAvailable(...names: readonly (ProgramName | OptionalProgramName)[]): boolean {
+  return names.every((name) => {
+    const program: Program | undefined = name in programs ? programs[name as ProgramName] : undefined; // checked before
+    return Bun.which(name, { PATH: path }) !== null && (isRoot || !program?.needsRoot);
+  });
+}
+
+/** The absolute path of a program. @throws when it is not installed */
+export function programPath(name: ProgramName | OptionalProgramName): string {
+  const found = Bun.which(name, { PATH: path });
+  if (!found) throw new Error(`the program ${name} is not installed`);
+  return found;
+}
+
+/** Installs what is missing for a purpose, where that can be done, and names what is missing then. */
+export function installPrograms(purpose: Purpose): readonly ProgramName[] {
+  const missing = missingPrograms(purpose);
+  if (missing.length === 0 || !isRoot || !isDebianOrUbuntu()) return missing;
+  console.log(`Installing ${missing.join(", ")} ...`);
+  withoutStartingServices(() => {
+    apt("update", "-qq");
+    apt("install", "-qq", "--yes", "--no-install-recommends", ...packagesOf(missing));
+  });
+  return missingPrograms(purpose);
+}
+
+function missingPrograms(purpose: Purpose): readonly ProgramName[] {
+  const names = Object.keys(programs) as ProgramName[]; // the keys of an object literal
+  const wanted = names.filter((name) => (programs[name] as Program).purposes.includes(purpose)); // widened to ask
+  return wanted.filter((name) => !isAvailable(name));
+}
+
+function packagesOf(names: readonly ProgramName[]): readonly string[] {
+  const chosen = names.map((name) => {
+    const candidates: readonly string[] = programs[name].packages;
+    return candidates.find(isInstallable) ?? candidates[0] ?? name;
+  });
+  return [...new Set(chosen)];
+}
+
+function isInstallable(packageName: string): boolean {
+  const { stdout } = spawnSync("apt-cache", ["policy", packageName], { encoding: "utf8" });
+  return /Candidate: (?!\(none\))/.test(stdout ?? "");
+}
+
+function apt(command: string, ...args: readonly string[]): void {
+  const options = ["-o", "DPkg::Lock::Timeout=300", "-o", "Dpkg::Options::=--force-confold"];
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  const { status, stdout, stderr } = spawnSync("apt-get", [command, ...options, ...args], {
+    env,
+    encoding: "utf8",
+  });
+  if (status !== 0) console.error(`apt-get ${command} failed (${status}):\n${stdout}${stderr}`);
+}
+
+function isDebianOrUbuntu(): boolean {
+  const release = existsSync("/etc/os-release") ? readFileSync("/etc/os-release", "utf8") : "";
+  return /^ID(_LIKE)?=.*\b(debian|ubuntu)\b/m.test(release);
+}
+
+// A package that brings a server starts it, and docker-registry would then hold Berth's own port.
+function withoutStartingServices(action: () => void): void {
+  const policy = "/usr/sbin/policy-rc.d";
+  const isOurs = !existsSync(policy);
+  if (isOurs) writeFileSync(policy, "#!/bin/sh\nexit 101\n", { mode: 0o755 });
+  try {
+    action();
+  } finally {
+    if (isOurs) rmSync(policy);
+  }
+}
+
+function main(purpose: string | undefined): number {
+  if (purpose !== "tests" && purpose !== "bench") {
+    console.error(`usage: programs.ts tests|bench, not ${JSON.stringify(purpose)}`);
+    return 2;
+  }
+  const missing = installPrograms(purpose);
+  if (missing.length === 0) console.log("every program is there");
+  for (const name of missing) console.log(`skipped: ${name}, ${reasonOf(name)}`);
+  return missing.length > 0 && process.env.CI === "true" ? 1 : 0;
+}
+
+function reasonOf(name: ProgramName): string {
+  const reason = Bun.which(name, { PATH: path }) ? "which works for root alone" : "which is not installed";
+  return `${reason} (Debian package ${programs[name].packages.join(" or ")})`;
+}
+
+if (import.meta.main) process.exitCode = main(process.argv[2]);
