@@ -1,0 +1,81 @@
+import { fsync } from "node:fs";
+import { link, mkdir, open, rename, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
+
+/** Blobs as files: `sha256/ab/abcd...`, each written once and never changed. */
+export interface BlobFiles {
+  /** Where the bytes of a stored blob are. */
+  pathOf(digest: Digest): string;
+  /**
+   * Makes the file at `path`, open as `fd`, whose digest was verified, the blob's file. Resolves when the bytes and
+   * the file's name are durable; the file at `path` is gone then.
+   */
+  adopt(path: string, fd: number, digest: Digest): Promise<void>;
+}
+
+export function createBlobFiles(root: string): BlobFiles {
+  const pathOf = (digest: Digest): string => {
+    const encoded = encodedOf(digest);
+    return join(root, algorithmOf(digest), encoded.slice(0, 2), encoded);
+  };
+  return {
+    pathOf,
+    async adopt(path, fd, digest) {
+      const target = pathOf(digest);
+      const folder = dirname(target);
+      // A name that is there already may belong to an upload whose bytes are not durable yet, or to one that a crash
+      // cut off: these bytes are verified, so they take its place, but only once they are durable themselves. A free
+      // name can be taken at once, and both are synced together: nobody looks at it before the metadata say so.
+      const taken = !(await linkFile(path, target, folder));
+      if (taken) {
+        await syncFile(fd);
+        await rename(path, target);
+        await syncFolder(folder);
+      } else {
+        await Promise.all([syncFile(fd), syncFolder(folder), unlink(path)]);
+      }
+    },
+  };
+}
+
+async function linkFile(path: string, target: string, folder: string): Promise<boolean> {
+  for (;;) {
+    try {
+      await link(path, target);
+      return true;
+    } catch (error) {
+      if (errorCode(error) === "EEXIST") return false;
+      if (errorCode(error) !== "ENOENT") throw error;
+      await makeDurableFolder(folder);
+    }
+  }
+}
+
+/** Makes a folder and those above it, and syncs the names of those that were made. */
+export async function makeDurableFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true });
+  if (first === undefined) return;
+  for (let at = folder; ; at = dirname(at)) {
+    await syncFolder(dirname(at));
+    if (at === first) return;
+  }
+}
+
+function syncFile(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/** The system's error code, such as `ENOENT`; empty for other errors. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : "";
+}

@@ -1,0 +1,110 @@
+import type { Descriptor } from "../../oci/descriptors.ts";
+import type { Digest } from "../../oci/digests.ts";
+import type { Manifest } from "../../oci/manifests.ts";
+import type { RepositoryName, Tag } from "../../oci/names.ts";
+import type { Page } from "../../registry/registry.ts";
+
+/** A value that one implementation has at once and another has to wait for. */
+export type Eventually<T> = T | Promise<T>;
+
+/** A blob as the metadata know it: stored, durable, its digest verified. */
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** A manifest as the metadata hold it. */
+export interface ManifestRow {
+  readonly digest: Digest;
+  readonly mediaType: string;
+  readonly bytes: Uint8Array;
+}
+
+/** What `putManifest` of the metadata needs: the manifest is parsed, its digest is verified. */
+export interface ManifestRecord {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly bytes: Uint8Array;
+  readonly manifest: Manifest;
+  readonly tags: readonly Tag[];
+}
+
+/** Where a blob may be taken from for another repository. */
+export interface MountRequest {
+  readonly repository: RepositoryName;
+  readonly digest: Digest;
+  readonly from?: RepositoryName;
+  readonly mayRead?: (repository: RepositoryName) => boolean;
+  readonly unlessDeleted?: boolean;
+}
+
+/** Sums over the whole store. */
+export interface StoreTotals {
+  readonly repositories: number;
+  readonly blobs: number;
+  /** Bytes of all blobs, each counted once. */
+  readonly blobBytes: number;
+  readonly bytesReceived: number;
+  readonly bytesSaved: number;
+}
+
+/** What was sent to one repository, and what did not have to be. */
+export interface RepositoryStatistics {
+  readonly repository: RepositoryName;
+  /** Bytes of blobs that were uploaded. */
+  readonly bytesReceived: number;
+  /** Bytes of blobs that a pushed manifest named and that were here already. */
+  readonly bytesSaved: number;
+}
+
+/** A keyset page: items behind `after` in byte order, at most `limit`. */
+export interface KeysetPage {
+  readonly after?: string;
+  readonly limit: number;
+}
+
+/**
+ * The store's metadata. Everything that is written is durable when the promise resolves; each method that writes is
+ * one transaction. Lookups answer `undefined` where there is nothing.
+ */
+export interface Metadata {
+  /** A blob that `repository` links. */
+  findLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
+  /** A blob that the store holds, whoever links it. */
+  findBlob(digest: Digest): Eventually<StoredBlob | undefined>;
+  /** Records a blob whose file is durable and links it. `received`: bytes that were sent for it. */
+  linkStoredBlob(repository: RepositoryName, blob: StoredBlob, received: number): Promise<void>;
+  mountBlob(request: MountRequest): Promise<StoredBlob | undefined>;
+  /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED when a manifest of the repository needs it */
+  deleteBlob(repository: RepositoryName, digest: Digest): Promise<void>;
+
+  getManifest(repository: RepositoryName, digest: Digest): Eventually<ManifestRow | undefined>;
+  getTag(repository: RepositoryName, tag: Tag): Eventually<ManifestRow | undefined>;
+  /** @throws RegistryError MANIFEST_BLOB_UNKNOWN; MANIFEST_INVALID when a descriptor's size is not the blob's */
+  putManifest(record: ManifestRecord): Promise<void>;
+  /** @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN; UNSUPPORTED when an index of the repository lists it */
+  deleteManifest(repository: RepositoryName, digest: Digest): Promise<void>;
+  /** @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
+  deleteTag(repository: RepositoryName, tag: Tag): Promise<void>;
+
+  hasRepository(repository: RepositoryName): Eventually<boolean>;
+  listTags(repository: RepositoryName, page: KeysetPage): Eventually<Page<Tag>>;
+  listReferrers(
+    repository: RepositoryName,
+    subject: Digest,
+    page: KeysetPage & { readonly artifactType?: string },
+  ): Eventually<Page<Descriptor>>;
+  listRepositories(page: KeysetPage): Eventually<Page<RepositoryName>>;
+  /** Tags that could be meant by `missing`, unranked, at most about a hundred; and the newest, newest first. */
+  tagsNear(
+    repository: RepositoryName,
+    missing: string,
+  ): Eventually<{ readonly near: readonly Tag[]; readonly newest: readonly Tag[] }>;
+  /** Repositories that could be meant by `missing`, unranked, at most about two hundred. */
+  repositoriesNear(missing: string): Eventually<readonly RepositoryName[]>;
+
+  totals(): Eventually<StoreTotals>;
+  listStatistics(page: KeysetPage): Eventually<Page<RepositoryStatistics>>;
+  close(): Promise<void>;
+}

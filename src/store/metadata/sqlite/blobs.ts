@@ -1,0 +1,111 @@
+import { RegistryError } from "../../../oci/errors.ts";
+import type { Digest } from "../../../oci/digests.ts";
+import type { RepositoryName } from "../../../oci/names.ts";
+import type { Metadata, MountRequest, StoredBlob } from "../metadata.ts";
+import type { SqliteDatabase } from "./database.ts";
+import type { RepositoryRows } from "./repositories.ts";
+
+type BlobMetadata = Pick<Metadata, "findLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob">;
+
+/** How many repositories that hold a blob are asked about before a mount gives up. */
+const mountCandidates = 100;
+
+export function createBlobMetadata(database: SqliteDatabase, repositories: RepositoryRows): BlobMetadata {
+  const { prepare, write } = database;
+  const findLinked = prepare<{ size: number }, [string, string]>(
+    `SELECT b.size FROM repositories r
+     JOIN blobs b ON b.digest = ?2
+     JOIN blob_links l ON l.repository_id = r.id AND l.blob_id = b.id
+     WHERE r.name = ?1 AND l.deleted_at IS NULL`,
+  );
+  const find = prepare<{ id: number; size: number }, [string]>("SELECT id, size FROM blobs WHERE digest = ?");
+  const insert = prepare<{ id: number }, [string, number, number]>(
+    "INSERT INTO blobs (digest, size, stored_at) VALUES (?, ?, ?) RETURNING id",
+  );
+  const countBlob = prepare<null, [number]>("UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + ?");
+  const link = prepare<null, [number, number, number, number]>(
+    `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed) VALUES (?, ?, ?, ?)
+     ON CONFLICT DO UPDATE SET
+       linked_at = CASE WHEN deleted_at IS NULL THEN linked_at ELSE excluded.linked_at END,
+       deleted_at = NULL, unclaimed = max(unclaimed, excluded.unclaimed)`,
+  );
+  const findLink = prepare<{ deleted_at: number | null }, [number, number]>(
+    "SELECT deleted_at FROM blob_links WHERE repository_id = ? AND blob_id = ?",
+  );
+  const holders = prepare<{ name: RepositoryName }, [number, number]>(
+    `SELECT r.name FROM blob_links l JOIN repositories r ON r.id = l.repository_id
+     WHERE l.blob_id = ? AND l.deleted_at IS NULL LIMIT ?`,
+  );
+  const user = prepare<{ digest: Digest }, [number, number]>(
+    `SELECT m.digest FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id
+     WHERE e.blob_id = ? AND m.repository_id = ? LIMIT 1`,
+  );
+  const unlink = prepare<null, [number, number, number]>(
+    "UPDATE blob_links SET deleted_at = ?, unclaimed = 0 WHERE repository_id = ? AND blob_id = ?",
+  );
+
+  const findLinkedBlob = (repository: RepositoryName, digest: Digest): StoredBlob | undefined => {
+    const row = findLinked.get(repository, digest);
+    return row ? { digest, size: row.size } : undefined;
+  };
+
+  /** The id of the blob if a repository that may be read holds it, read inside the transaction that links it. */
+  const findMountable = (request: MountRequest): { id: number; size: number } | undefined => {
+    const { digest, from, mayRead } = request;
+    const blob = find.get(digest);
+    if (!blob) return undefined;
+    if (from !== undefined) return mayRead?.(from) !== false && findLinked.get(from, digest) ? blob : undefined;
+    const names = holders.all(blob.id, mayRead ? mountCandidates : 1);
+    return names.some((row) => mayRead?.(row.name) !== false) ? blob : undefined;
+  };
+
+  return {
+    findLinkedBlob,
+    findBlob(digest) {
+      const row = find.get(digest);
+      return row ? { digest, size: row.size } : undefined;
+    },
+    linkStoredBlob: (repository, blob, received) =>
+      write(() => {
+        const repositoryId = repositories.ensure(repository);
+        let id = find.get(blob.digest)?.id;
+        if (id === undefined) {
+          id = insert.get(blob.digest, blob.size, Date.now())?.id;
+          if (id === undefined) throw new Error("INSERT returned no row");
+          countBlob.run(blob.size);
+        }
+        link.run(repositoryId, id, Date.now(), 1);
+        repositories.addStatistics(repositoryId, received, 0);
+      }),
+    async mountBlob(request) {
+      if (!findMountable(request)) return undefined; // the usual answer to a new blob: without a transaction
+      return write(() => {
+        const blob = findMountable(request);
+        if (!blob) return undefined;
+        const repositoryId = repositories.find(request.repository);
+        if (request.unlessDeleted && repositoryId !== undefined && findLink.get(repositoryId, blob.id)?.deleted_at) {
+          return undefined;
+        }
+        link.run(repositoryId ?? repositories.ensure(request.repository), blob.id, Date.now(), 0);
+        return { digest: request.digest, size: blob.size };
+      });
+    },
+    deleteBlob: (repository, digest) =>
+      write(() => {
+        const repositoryId = repositories.find(repository);
+        const blob = find.get(digest);
+        if (repositoryId === undefined || !blob || !findLinked.get(repository, digest)) {
+          throw new RegistryError("BLOB_UNKNOWN", `repository ${repository} has no blob ${digest}`);
+        }
+        const needed = user.get(blob.id, repositoryId);
+        if (needed) {
+          throw new RegistryError(
+            "UNSUPPORTED",
+            `blob ${digest} is needed by manifest ${needed.digest} of ${repository}: delete that manifest first`,
+            { detail: { manifest: needed.digest } },
+          );
+        }
+        unlink.run(Date.now(), repositoryId, blob.id);
+      }),
+  };
+}

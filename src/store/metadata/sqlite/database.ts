@@ -1,0 +1,90 @@
+import { Database } from "bun:sqlite";
+import { existsSync } from "node:fs";
+import { RegistryError } from "../../../oci/errors.ts";
+import { type Journal, openJournal } from "./journal.ts";
+import { migrate } from "./schema.ts";
+
+/** An open metadata database. */
+export interface SqliteDatabase {
+  readonly db: Database;
+  /** Prepares a statement that returns rows as `Row`. */
+  prepare<Row, Parameters extends Bindings>(sql: string): Prepared<Row, Parameters>;
+  /**
+   * Runs `action` as one transaction. Resolves when it is durable, rejects and rolls back when it throws.
+   * `action` is synchronous, so nothing else of this process comes between.
+   */
+  write<T>(action: () => T): Promise<T>;
+  close(): Promise<void>;
+}
+
+/** A prepared statement of rows `Row`. */
+export interface Prepared<Row, Parameters extends Bindings> {
+  get(...parameters: Parameters): Row | null;
+  all(...parameters: Parameters): Row[];
+  run(...parameters: Parameters): unknown;
+}
+
+/** Positional parameters. */
+export type Bindings = (string | number | null | Uint8Array)[];
+
+/** Opens, and makes if need be, the database at `path`. @throws RegistryError UNAVAILABLE when a newer Berth wrote it */
+export function openDatabase(path: string): SqliteDatabase {
+  const db = new Database(path, { create: true, readwrite: true, strict: true });
+  db.run("PRAGMA busy_timeout = 10000");
+  db.run("PRAGMA journal_mode = WAL");
+  db.run("PRAGMA synchronous = NORMAL");
+  db.run("PRAGMA foreign_keys = OFF"); // each reference is checked where it is written
+  db.run("PRAGMA wal_autocheckpoint = 0"); // the checkpointer does it, off the event loop
+  db.run("PRAGMA mmap_size = 268435456");
+  db.run("PRAGMA cache_size = -8192");
+  migrate(db);
+  // The log is there once something was written since the last clean close.
+  if (!existsSync(`${path}-wal`)) db.run("PRAGMA user_version = " + currentVersion(db));
+  const journal = openJournal(`${path}-wal`);
+  return {
+    db,
+    prepare: <Row, Parameters extends Bindings>(sql: string): Prepared<Row, Parameters> =>
+      // Safe: the same functions, whose types bun-types makes conditional on Parameters.
+      db.prepare(sql) as unknown as Prepared<Row, Parameters>,
+    write: createWriter(db, journal),
+    close: () => close(db, journal),
+  };
+}
+
+function currentVersion(db: Database): number {
+  return db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
+}
+
+function createWriter(db: Database, journal: Journal): SqliteDatabase["write"] {
+  let work: () => unknown = () => undefined;
+  const transaction = db.transaction(() => work());
+  return async <T>(action: () => T): Promise<T> => {
+    let result: T;
+    try {
+      work = action;
+      result = transaction.immediate() as T; // safe: the transaction returns what `action` returns
+    } catch (error) {
+      throw asRegistryError(error);
+    }
+    await journal.flush();
+    return result;
+  };
+}
+
+async function close(db: Database, journal: Journal): Promise<void> {
+  await journal.close();
+  db.close();
+}
+
+function asRegistryError(error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  if (code === "SQLITE_FULL" || code.startsWith("SQLITE_IOERR")) {
+    return new RegistryError("STORAGE_FULL", "the registry's disk is full or failing: nothing was changed, free some space and try again", {
+      cause: error,
+    });
+  }
+  if (code.startsWith("SQLITE_BUSY")) {
+    return new RegistryError("UNAVAILABLE", "the registry's metadata are busy: try again", { cause: error });
+  }
+  return error;
+}

@@ -1,0 +1,186 @@
+import { join } from "node:path";
+import type { Descriptor } from "../oci/descriptors.ts";
+import { algorithmOf, type Digest } from "../oci/digests.ts";
+import { RegistryError } from "../oci/errors.ts";
+import { isIndex, parseManifest } from "../oci/manifests.ts";
+import type { RepositoryName, Tag } from "../oci/names.ts";
+import { nearest } from "../oci/near.ts";
+import { digestOf } from "../registry/hash.ts";
+import type { Page, PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
+import { createBlobFiles, makeDurableFolder } from "./blobs/files.ts";
+import type { ManifestRow, Metadata } from "./metadata/metadata.ts";
+import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
+import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
+import { blobDescriptor, createUploads } from "./uploads.ts";
+
+/** How a store is opened. */
+export interface StoreOptions {
+  /** The folder of metadata, blobs and uploads, made if it is not there. */
+  readonly folder: string;
+  /** The number of this worker process, below `slots`; 0 when there is one. */
+  readonly slot?: number;
+  /** How many worker processes use the folder. */
+  readonly slots?: number;
+  /** An upload that stands still for this long is given up. */
+  readonly stallMs?: number;
+  /** The most upload sessions that may be open. */
+  readonly maxOpenUploads?: number;
+}
+
+/** The durable registry, and what only its owner may see. */
+export interface Store {
+  readonly registry: Registry;
+  readonly metadata: Metadata;
+  readonly uploads: UploadFiles;
+  close(): Promise<void>;
+}
+
+/** The most items of a page, whatever is asked for. */
+const maxPage = 10_000;
+/** The most referrers of a page: each answer stays well under the 4 MiB that clients take. */
+const maxReferrersPage = 500;
+
+/** Opens the store in a folder. Cost does not depend on what it holds. */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const { folder, slot = 0, slots = 1, stallMs = 60_000, maxOpenUploads = 10_000 } = options;
+  const uploadFolder = join(folder, "uploads");
+  await makeDurableFolder(join(folder, "blobs"));
+  await makeDurableFolder(uploadFolder);
+  const metadata = openSqliteMetadata(join(folder, "metadata.db"));
+  const blobs = createBlobFiles(join(folder, "blobs"));
+  const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
+  await sessions.recover();
+  const uploads = createUploads({
+    sessions,
+    blobs,
+    stallMs,
+    find: async (digest) => metadata.findBlob(digest),
+    link: (repository, blob, received) => metadata.linkStoredBlob(repository, blob, received),
+  });
+  const registry: Registry = {
+    ...uploads,
+    ...createBlobs(metadata, (digest) => blobs.pathOf(digest)),
+    ...createManifests(metadata),
+    ...createLists(metadata),
+  };
+  return { registry, metadata, uploads: sessions, close: () => metadata.close() };
+}
+
+type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlob">;
+
+function createBlobs(metadata: Metadata, pathOf: (digest: Digest) => string): Blobs {
+  const find = async (repository: RepositoryName, digest: Digest): Promise<Descriptor> => {
+    const blob = await metadata.findLinkedBlob(repository, digest);
+    if (!blob) throw new RegistryError("BLOB_UNKNOWN", `repository ${repository} has no blob ${digest}`);
+    return blobDescriptor(digest, blob.size);
+  };
+  return {
+    resolveBlob: find,
+    async getBlob(repository, digest) {
+      return { descriptor: await find(repository, digest), source: { kind: "file", path: pathOf(digest) } };
+    },
+    async mountBlob(repository, digest, { from, mayRead, unlessDeleted = false } = {}) {
+      const request = { repository, digest, unlessDeleted, ...(from && { from }), ...(mayRead && { mayRead }) };
+      const blob = await metadata.mountBlob(request);
+      return blob && blobDescriptor(digest, blob.size);
+    },
+    deleteBlob: (repository, digest) => metadata.deleteBlob(repository, digest),
+  };
+}
+
+type Manifests = Pick<
+  Registry,
+  | "getManifest"
+  | "resolveManifest"
+  | "putManifest"
+  | "deleteManifest"
+  | "getTag"
+  | "resolveTag"
+  | "deleteTag"
+>;
+
+function createManifests(metadata: Metadata): Manifests {
+  const unknown = async (repository: RepositoryName, what: string): Promise<RegistryError> =>
+    (await metadata.hasRepository(repository))
+      ? new RegistryError("MANIFEST_UNKNOWN", `repository ${repository} has no ${what}`)
+      : new RegistryError("NAME_UNKNOWN", `there is no repository ${repository}`);
+  const getManifest = async (repository: RepositoryName, digest: Digest): Promise<StoredManifest> => {
+    const row = await metadata.getManifest(repository, digest);
+    if (!row) throw await unknown(repository, `manifest ${digest}`);
+    return toStored(row);
+  };
+  const getTag = async (repository: RepositoryName, tag: Tag): Promise<StoredManifest> => {
+    const row = await metadata.getTag(repository, tag);
+    if (!row) throw await unknown(repository, `tag ${tag}`);
+    return toStored(row);
+  };
+  return {
+    getManifest,
+    getTag,
+    resolveManifest: async (repository, digest) => (await getManifest(repository, digest)).descriptor,
+    resolveTag: async (repository, tag) => (await getTag(repository, tag)).descriptor,
+    async putManifest(repository, { bytes, mediaType, digest: expected, tags }) {
+      const manifest = parseManifest(bytes, mediaType);
+      const digest = digestOf(bytes, expected ? algorithmOf(expected) : "sha256");
+      if (expected && expected !== digest) {
+        throw new RegistryError("DIGEST_INVALID", `the manifest has the digest ${digest}, not ${expected}`, {
+          detail: { expected, actual: digest },
+        });
+      }
+      await metadata.putManifest({ repository, digest, bytes, manifest, tags });
+      return {
+        descriptor: { mediaType: manifest.mediaType, digest, size: bytes.byteLength },
+        tags,
+        ...(manifest.subject ? { subject: manifest.subject.digest } : {}),
+        warnings: isIndex(manifest) && manifest.manifests.length === 0 ? ["this index lists no manifests"] : [],
+      };
+    },
+    deleteManifest: (repository, digest) => metadata.deleteManifest(repository, digest),
+    deleteTag: (repository, tag) => metadata.deleteTag(repository, tag),
+  };
+}
+
+function toStored(row: ManifestRow): StoredManifest {
+  return {
+    descriptor: { mediaType: row.mediaType, digest: row.digest, size: row.bytes.byteLength },
+    bytes: row.bytes,
+  };
+}
+
+type Lists = Pick<
+  Registry,
+  "listTags" | "listReferrers" | "listRepositories" | "suggestTags" | "suggestRepositories"
+>;
+
+function createLists(metadata: Metadata): Lists {
+  const keyset = ({ after, limit }: PageOptions, most: number) => ({
+    limit: Math.min(limit ?? most, most),
+    ...(after === undefined ? {} : { after }),
+  });
+  return {
+    async listTags(repository, options = {}) {
+      const page = keyset(options, maxPage);
+      return page.limit === 0 ? emptyPage : metadata.listTags(repository, page);
+    },
+    async listReferrers(repository, digest, options = {}) {
+      const page = keyset(options, maxReferrersPage);
+      const { artifactType } = options;
+      if (page.limit === 0) return emptyPage;
+      return metadata.listReferrers(repository, digest, artifactType === undefined ? page : { ...page, artifactType });
+    },
+    async listRepositories(options = {}) {
+      const page = keyset(options, maxPage);
+      return page.limit === 0 ? emptyPage : metadata.listRepositories(page);
+    },
+    async suggestTags(repository, missing) {
+      const { near, newest } = await metadata.tagsNear(repository, missing);
+      return [...new Set([...(nearest(missing, near, 3) as Tag[]), ...newest])].slice(0, 5); // safe: chosen among tags
+    },
+    async suggestRepositories(missing) {
+      const candidates = await metadata.repositoriesNear(missing);
+      return nearest(missing, candidates, 5) as RepositoryName[]; // safe: chosen among repositories
+    },
+  };
+}
+
+const emptyPage: Page<never> = { items: [] };

@@ -1,0 +1,160 @@
+import { randomUUID } from "node:crypto";
+import { type FileHandle, open, unlink } from "node:fs/promises";
+import { join } from "node:path";
+import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
+import { RegistryError } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/names.ts";
+import { createHasher, type Hasher } from "../registry/hash.ts";
+import type { BlobWriter, UploadWriter } from "../registry/registry.ts";
+import type { BlobFiles } from "./blobs/files.ts";
+import { asStorageError, receive } from "./blobs/receive.ts";
+import type { StoredBlob } from "./metadata/metadata.ts";
+import type { UploadFiles } from "./upload-files.ts";
+
+/** What uploads stand on. */
+export interface UploadOptions {
+  readonly sessions: UploadFiles;
+  readonly blobs: BlobFiles;
+  /** Whether the store holds a blob already. */
+  readonly find: (digest: Digest) => Promise<StoredBlob | undefined>;
+  /** Makes a durable, verified blob visible in a repository. */
+  readonly link: (repository: RepositoryName, blob: StoredBlob, received: number) => Promise<void>;
+  /** A transfer that stands still for this long is given up. */
+  readonly stallMs: number;
+}
+
+/** The digest so far of a session that this process wrote from its beginning. */
+interface Progress {
+  readonly hasher: Hasher;
+  readonly offset: number;
+}
+
+/** Uploads into files beside the blobs: bytes arrive there, are verified, and then become a blob by a change of name. */
+export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobWriter, "putBlob"> {
+  const { sessions, blobs, find, link, stallMs } = options;
+  // The state of a hash cannot be written down, so a session that another process began is read again at its end.
+  const progress = new Map<string, Progress>();
+
+  /** Verifies and adopts the file at `path`, which is gone afterwards, whatever happens. */
+  const finish = async (
+    repository: RepositoryName,
+    file: { readonly path: string; readonly handle: FileHandle; readonly size: number },
+    expected: Digest,
+    actual: Digest,
+  ): Promise<void> => {
+    if (actual !== expected) {
+      throw new RegistryError(
+        "DIGEST_INVALID",
+        `the ${file.size} bytes that were sent have the digest ${actual}, not ${expected}: send the upload again`,
+        { detail: { expected, actual } },
+      );
+    }
+    const known = await find(expected);
+    if (!known) await blobs.adopt(file.path, file.handle.fd, expected);
+    await link(repository, { digest: expected, size: file.size }, file.size);
+    if (known) await unlink(file.path);
+  };
+
+  return {
+    async startUpload(repository) {
+      const id = randomUUID();
+      await sessions.create(repository, id);
+      return { repository, id, offset: 0 };
+    },
+
+    async getUpload(repository, id) {
+      return { repository, id, offset: await sessions.size(repository, id) };
+    },
+
+    async appendUpload(repository, id, body, { offset, size, algorithm, signal } = {}) {
+      const claimed = await sessions.claim(repository, id);
+      let keep = true;
+      try {
+        const start = claimed.size;
+        if (offset !== undefined && offset !== start) throw outOfOrder(offset, start);
+        const hasher = resumeHasher(progress.get(id), start, algorithm);
+        progress.delete(id);
+        const received = await receive(claimed.handle.fd, body, { position: start, hasher, size, signal, stallMs });
+        if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
+        else if (hasher) progress.set(id, { hasher, offset: start + received.size });
+        if ("error" in received) throw received.error;
+        return { repository, id, offset: start + received.size };
+      } finally {
+        if (keep) await claimed.release();
+        else await claimed.remove();
+      }
+    },
+
+    async finishUpload(repository, id, digest) {
+      const claimed = await sessions.claim(repository, id);
+      const known = progress.get(id);
+      progress.delete(id);
+      try {
+        const streamed = known?.offset === claimed.size && known.hasher.algorithm === algorithmOf(digest);
+        const actual = streamed ? known.hasher.digest() : await hashFile(claimed.handle, algorithmOf(digest));
+        await finish(repository, claimed, digest, actual);
+        await claimed.forget();
+      } catch (error) {
+        await claimed.remove();
+        throw asStorageError(error);
+      }
+      return blobDescriptor(digest, claimed.size);
+    },
+
+    async cancelUpload(repository, id) {
+      progress.delete(id);
+      await (await sessions.claim(repository, id)).remove();
+    },
+
+    async putBlob(repository, { digest, size }, body, { signal } = {}) {
+      const path = join(sessions.folder, `${randomUUID()}.put`);
+      const handle = await open(path, "wx+").catch((error) => {
+        throw asStorageError(error);
+      });
+      const hasher = createHasher(algorithmOf(digest));
+      try {
+        const received = await receive(handle.fd, body, { position: 0, hasher, size, signal, stallMs });
+        if ("error" in received) throw received.error;
+        await finish(repository, { path, handle, size: received.size }, digest, hasher.digest());
+        return blobDescriptor(digest, received.size);
+      } catch (error) {
+        await unlink(path).catch(() => {}); // it may have become the blob already
+        throw asStorageError(error);
+      } finally {
+        await handle.close();
+      }
+    },
+  };
+}
+
+/** A blob's descriptor, as a registry knows it: without its media type. */
+export function blobDescriptor(digest: Digest, size: number) {
+  return { mediaType: "application/octet-stream", digest, size };
+}
+
+/** The hasher to go on with, or `undefined` when the bytes before `offset` were not hashed here. */
+function resumeHasher(known: Progress | undefined, offset: number, algorithm: DigestAlgorithm = "sha256") {
+  if (known?.offset === offset) return known.hasher;
+  return offset === 0 ? createHasher(algorithm) : undefined;
+}
+
+// "If a chunk is uploaded out of order, the registry MUST respond with a 416 Requested Range Not Satisfiable code."
+function outOfOrder(found: number, expected: number): RegistryError {
+  return new RegistryError(
+    "UPLOAD_RANGE_INVALID",
+    `the chunk begins at byte ${found}, but the upload has ${expected} bytes: go on from ${expected}`,
+    { detail: { offset: expected } },
+  );
+}
+
+async function hashFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
+  const hasher = createHasher(algorithm);
+  const buffer = new Uint8Array(1024 * 1024);
+  for (let position = 0; ; ) {
+    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, position);
+    if (bytesRead === 0) return hasher.digest();
+    hasher.update(buffer.subarray(0, bytesRead));
+    position += bytesRead;
+  }
+}
+
