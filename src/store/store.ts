@@ -80,7 +80,13 @@ function createBlobs(metadata: Metadata, pathOf: (digest: Digest) => string): Bl
       return { descriptor: await find(repository, digest), source: { kind: "file", path: pathOf(digest) } };
     },
     async mountBlob(repository, digest, { from, mayRead, unlessDeleted = false } = {}) {
-      const request = { repository, digest, unlessDeleted, ...(from && { from }), ...(mayRead && { mayRead }) };
+      const request = {
+        repository,
+        digest,
+        unlessDeleted,
+        ...(from && { from }),
+        ...(mayRead && { mayRead }),
+      };
       const blob = await metadata.mountBlob(request);
       return blob && blobDescriptor(digest, blob.size);
     },
@@ -90,13 +96,7 @@ function createBlobs(metadata: Metadata, pathOf: (digest: Digest) => string): Bl
 
 type Manifests = Pick<
   Registry,
-  | "getManifest"
-  | "resolveManifest"
-  | "putManifest"
-  | "deleteManifest"
-  | "getTag"
-  | "resolveTag"
-  | "deleteTag"
+  "getManifest" | "resolveManifest" | "putManifest" | "deleteManifest" | "getTag" | "resolveTag" | "deleteTag"
 >;
 
 function createManifests(metadata: Metadata): Manifests {
@@ -132,7 +132,8 @@ function createManifests(metadata: Metadata): Manifests {
         descriptor: { mediaType: manifest.mediaType, digest, size: bytes.byteLength },
         tags,
         ...(manifest.subject ? { subject: manifest.subject.digest } : {}),
-        warnings: isIndex(manifest) && manifest.manifests.length === 0 ? ["this index lists no manifests"] : [],
+        warnings:
+          isIndex(manifest) && manifest.manifests.length === 0 ? ["this index lists no manifests"] : [],
       };
     },
     deleteManifest: (repository, digest) => metadata.deleteManifest(repository, digest),
@@ -166,7 +167,11 @@ function createLists(metadata: Metadata): Lists {
       const page = keyset(options, maxReferrersPage);
       const { artifactType } = options;
       if (page.limit === 0) return emptyPage;
-      return metadata.listReferrers(repository, digest, artifactType === undefined ? page : { ...page, artifactType });
+      return metadata.listReferrers(
+        repository,
+        digest,
+        artifactType === undefined ? page : { ...page, artifactType },
+      );
     },
     async listRepositories(options = {}) {
       const page = keyset(options, maxPage);
@@ -174,11 +179,11 @@ function createLists(metadata: Metadata): Lists {
     },
     async suggestTags(repository, missing) {
       const { near, newest } = await metadata.tagsNear(repository, missing);
-      return [...new Set([...(nearest(missing, near, 3) as Tag[]), ...newest])].slice(0, 5); // safe: chosen among tags
+      return [...new Set([...nearest(missing, near, 3), ...newest])].slice(0, 5);
     },
     async suggestRepositories(missing) {
       const candidates = await metadata.repositoriesNear(missing);
-      return nearest(missing, candidates, 5) as RepositoryName[]; // safe: chosen among repositories
+      return nearest(missing, candidates, 5);
     },
   };
 }

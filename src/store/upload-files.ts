@@ -151,7 +151,10 @@ async function sizeOf(path: string): Promise<number | undefined> {
 
 function unknown(id: string): RegistryError {
   const shown = idShape.test(id) ? ` ${id}` : "";
-  return new RegistryError("BLOB_UPLOAD_UNKNOWN", `there is no upload${shown} in this repository: begin a new one`);
+  return new RegistryError(
+    "BLOB_UPLOAD_UNKNOWN",
+    `there is no upload${shown} in this repository: begin a new one`,
+  );
 }
 
 function taken(id: string): RegistryError {

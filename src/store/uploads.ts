@@ -74,7 +74,13 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
         if (offset !== undefined && offset !== start) throw outOfOrder(offset, start);
         const hasher = resumeHasher(progress.get(id), start, algorithm);
         progress.delete(id);
-        const received = await receive(claimed.handle.fd, body, { position: start, hasher, size, signal, stallMs });
+        const received = await receive(claimed.handle.fd, body, {
+          position: start,
+          hasher,
+          size,
+          signal,
+          stallMs,
+        });
         if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
         else if (hasher) progress.set(id, { hasher, offset: start + received.size });
         if ("error" in received) throw received.error;
@@ -157,4 +163,3 @@ async function hashFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise
     position += bytesRead;
   }
 }
-

@@ -78,9 +78,13 @@ function interrupted(size: number, announced: number | undefined, cause: unknown
   if (isStorageError(cause)) return asStorageError(cause);
   if (cause instanceof RegistryError) return cause;
   const of = announced === undefined ? "" : ` of ${announced}`;
-  return new RegistryError("BODY_INCOMPLETE", `the upload broke off after ${size}${of} bytes: go on from there`, {
-    cause,
-  });
+  return new RegistryError(
+    "BODY_INCOMPLETE",
+    `the upload broke off after ${size}${of} bytes: go on from there`,
+    {
+      cause,
+    },
+  );
 }
 
 /** Cancels the reader when the signal aborts or when nothing moves. */
@@ -90,7 +94,12 @@ function watch(cancelReader: (reason: unknown) => Promise<void>, { signal, stall
     cancelReader(reason).catch(() => {}); // ends the read that waits; the reason is kept
   };
   const stalled = (): void =>
-    cancel(new RegistryError("BODY_INCOMPLETE", `no byte came for ${stallMs / 1000} s: go on from the upload's offset`));
+    cancel(
+      new RegistryError(
+        "BODY_INCOMPLETE",
+        `no byte came for ${stallMs / 1000} s: go on from the upload's offset`,
+      ),
+    );
   const timer = setTimeout(stalled, stallMs);
   const onAbort = (): void => cancel(signal?.reason);
   const state = {

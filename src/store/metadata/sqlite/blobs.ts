@@ -1,11 +1,14 @@
-import { RegistryError } from "../../../oci/errors.ts";
 import type { Digest } from "../../../oci/digests.ts";
+import { RegistryError } from "../../../oci/errors.ts";
 import type { RepositoryName } from "../../../oci/names.ts";
 import type { Metadata, MountRequest, StoredBlob } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
-type BlobMetadata = Pick<Metadata, "findLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob">;
+type BlobMetadata = Pick<
+  Metadata,
+  "findLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob"
+>;
 
 /** How many repositories that hold a blob are asked about before a mount gives up. */
 const mountCandidates = 100;
@@ -22,7 +25,9 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
   const insert = prepare<{ id: number }, [string, number, number]>(
     "INSERT INTO blobs (digest, size, stored_at) VALUES (?, ?, ?) RETURNING id",
   );
-  const countBlob = prepare<null, [number]>("UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + ?");
+  const countBlob = prepare<null, [number]>(
+    "UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + ?",
+  );
   const link = prepare<null, [number, number, number, number]>(
     `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed) VALUES (?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET
@@ -54,7 +59,8 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
     const { digest, from, mayRead } = request;
     const blob = find.get(digest);
     if (!blob) return undefined;
-    if (from !== undefined) return mayRead?.(from) !== false && findLinked.get(from, digest) ? blob : undefined;
+    if (from !== undefined)
+      return mayRead?.(from) !== false && findLinked.get(from, digest) ? blob : undefined;
     const names = holders.all(blob.id, mayRead ? mountCandidates : 1);
     return names.some((row) => mayRead?.(row.name) !== false) ? blob : undefined;
   };
@@ -83,7 +89,11 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
         const blob = findMountable(request);
         if (!blob) return undefined;
         const repositoryId = repositories.find(request.repository);
-        if (request.unlessDeleted && repositoryId !== undefined && findLink.get(repositoryId, blob.id)?.deleted_at) {
+        if (
+          request.unlessDeleted &&
+          repositoryId !== undefined &&
+          findLink.get(repositoryId, blob.id)?.deleted_at
+        ) {
           return undefined;
         }
         link.run(repositoryId ?? repositories.ensure(request.repository), blob.id, Date.now(), 0);

@@ -39,7 +39,7 @@ export function openDatabase(path: string): SqliteDatabase {
   db.run("PRAGMA cache_size = -8192");
   migrate(db);
   // The log is there once something was written since the last clean close.
-  if (!existsSync(`${path}-wal`)) db.run("PRAGMA user_version = " + currentVersion(db));
+  if (!existsSync(`${path}-wal`)) db.run(`PRAGMA user_version = ${currentVersion(db)}`);
   const journal = openJournal(`${path}-wal`);
   return {
     db,
@@ -79,9 +79,13 @@ async function close(db: Database, journal: Journal): Promise<void> {
 function asRegistryError(error: unknown): unknown {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   if (code === "SQLITE_FULL" || code.startsWith("SQLITE_IOERR")) {
-    return new RegistryError("STORAGE_FULL", "the registry's disk is full or failing: nothing was changed, free some space and try again", {
-      cause: error,
-    });
+    return new RegistryError(
+      "STORAGE_FULL",
+      "the registry's disk is full or failing: nothing was changed, free some space and try again",
+      {
+        cause: error,
+      },
+    );
   }
   if (code.startsWith("SQLITE_BUSY")) {
     return new RegistryError("UNAVAILABLE", "the registry's metadata are busy: try again", { cause: error });

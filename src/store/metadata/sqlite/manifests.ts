@@ -20,7 +20,10 @@ interface Edges {
   readonly children: ReadonlySet<number>;
 }
 
-export function createManifestMetadata(database: SqliteDatabase, repositories: RepositoryRows): ManifestMetadata {
+export function createManifestMetadata(
+  database: SqliteDatabase,
+  repositories: RepositoryRows,
+): ManifestMetadata {
   const { prepare, write } = database;
   const tags = createTagRows(database);
   const referrers = createReferrerRows(database);
@@ -36,7 +39,9 @@ export function createManifestMetadata(database: SqliteDatabase, repositories: R
     `INSERT INTO manifests (repository_id, digest, media_type, size, pushed_at, bytes)
      VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
   );
-  const addBlob = prepare<null, [number, number]>("INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (?, ?)");
+  const addBlob = prepare<null, [number, number]>(
+    "INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (?, ?)",
+  );
   const addChild = prepare<null, [number, number]>(
     "INSERT INTO manifest_children (parent_id, child_id) VALUES (?, ?)",
   );
@@ -58,7 +63,11 @@ export function createManifestMetadata(database: SqliteDatabase, repositories: R
     for (const childId of edges.children) addChild.run(row.id, childId);
     repositories.countManifests(repositoryId, 1);
     if (manifest.subject) {
-      referrers.add(repositoryId, manifest.subject.digest, referrerDescriptor(manifest, digest, bytes.byteLength));
+      referrers.add(
+        repositoryId,
+        manifest.subject.digest,
+        referrerDescriptor(manifest, digest, bytes.byteLength),
+      );
     }
   };
 
@@ -128,9 +137,10 @@ function createEdgeFinder({ prepare }: SqliteDatabase) {
     const missing: Digest[] = [];
     const visit = (descriptor: Descriptor, asChild: boolean): void => {
       const child = asChild ? findManifest.get(repositoryId, descriptor.digest) : null;
-      const blob = child || (asChild && isManifestType(descriptor.mediaType))
-        ? null
-        : findBlob.get(repositoryId, descriptor.digest);
+      const blob =
+        child || (asChild && isManifestType(descriptor.mediaType))
+          ? null
+          : findBlob.get(repositoryId, descriptor.digest);
       const found = child ?? blob;
       if (!found) missing.push(descriptor.digest);
       else checkSize(descriptor, found.size);

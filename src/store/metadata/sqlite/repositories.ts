@@ -1,5 +1,5 @@
-import type { RepositoryName } from "../../../oci/names.ts";
 import { RegistryError } from "../../../oci/errors.ts";
+import type { RepositoryName } from "../../../oci/names.ts";
 import type { Page } from "../../../registry/registry.ts";
 import type { KeysetPage } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";

@@ -1,5 +1,5 @@
-import { RegistryError } from "../../../oci/errors.ts";
 import type { Digest } from "../../../oci/digests.ts";
+import { RegistryError } from "../../../oci/errors.ts";
 import type { Tag } from "../../../oci/names.ts";
 import type { ManifestRow, Metadata } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";

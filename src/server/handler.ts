@@ -1,0 +1,114 @@
+import { isRegistryError } from "../oci/errors.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Context } from "./context.ts";
+import { handleRoute } from "./distribution.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import { errorResponse, jsonResponse } from "./responses.ts";
+import { parseRoute, type Route } from "./routes.ts";
+
+/** What answers requests that are not of the distribution API: health, metrics, statistics; by path. */
+export type Pages = Readonly<Record<string, (query: URLSearchParams) => Promise<Response> | Response>>;
+
+export interface HandlerOptions {
+  readonly registry: Registry;
+  readonly pages: Pages;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+/** The part of the HTTP server that a request needs. */
+export interface Connection {
+  /** Sets the idle time in seconds after which the connection is ended; 0 for never. */
+  timeout(request: Request, seconds: number): void;
+}
+
+/** The most characters of a path and query. */
+const maxUrlLength = 16 * 1024;
+const noQuery = new URLSearchParams();
+
+let requests = 0;
+const requestPrefix = Math.random().toString(36).slice(2, 8);
+
+/** Makes the function that answers every request. It never throws. */
+export function createHandler(
+  options: HandlerOptions,
+): (request: Request, connection: Connection) => Promise<Response> {
+  const { registry, pages, log, metrics } = options;
+  return async (request, connection) => {
+    const started = performance.now();
+    const requestId = `${requestPrefix}-${++requests}`;
+    const { path, query } = splitUrl(request.url);
+    let kind: Route["kind"] | "page" | "none" = "none";
+    let failure: unknown;
+    let response: Response;
+    try {
+      const page = pages[path];
+      const route = page || request.url.length > maxUrlLength ? undefined : parseRoute(path);
+      if (route) {
+        kind = route.kind;
+        const context: Context = {
+          request,
+          query,
+          registry,
+          requestId,
+          allowSlowReader: () => connection.timeout(request, 0),
+          count: metrics.countBytes,
+        };
+        const answer = handleRoute(context, route);
+        response = answer instanceof Promise ? await answer : answer;
+      } else if (page) {
+        kind = "page";
+        response = await page(query);
+      } else response = notFound();
+    } catch (error) {
+      failure = error;
+      response = errorResponse(error, requestId, request.method === "HEAD");
+    }
+    metrics.countRequest(kind, request.method, response.status, performance.now() - started);
+    if (
+      failure !== undefined || request.method !== "GET"
+        ? request.method !== "HEAD" || response.status >= 500
+        : log.readsToo
+    ) {
+      logRequest(log, { request, path, requestId, response, failure, started });
+    }
+    return response;
+  };
+}
+
+function splitUrl(url: string): { path: string; query: URLSearchParams } {
+  const start = url.indexOf("/", 8); // behind http://
+  const mark = url.indexOf("?", start);
+  if (mark < 0) return { path: url.slice(start), query: noQuery };
+  return { path: url.slice(start, mark), query: new URLSearchParams(url.slice(mark + 1)) };
+}
+
+function notFound(): Response {
+  return jsonResponse(404, {
+    errors: [{ code: "UNSUPPORTED", message: "there is nothing here: the registry's API begins at /v2/" }],
+  });
+}
+
+interface Answered {
+  readonly request: Request;
+  readonly path: string;
+  readonly requestId: string;
+  readonly response: Response;
+  readonly failure: unknown;
+  readonly started: number;
+}
+
+function logRequest(log: Log, { request, path, requestId, response, failure, started }: Answered): void {
+  const line = {
+    requestId,
+    method: request.method,
+    path,
+    status: response.status,
+    ms: Math.round((performance.now() - started) * 10) / 10,
+  };
+  if (failure === undefined) log.info(line, "request");
+  else if (isRegistryError(failure) && response.status < 500)
+    log.info({ ...line, why: failure.message }, "refused");
+  else log.error({ ...line, err: failure }, "failed");
+}

@@ -1,0 +1,67 @@
+import { errorTable, isRegistryError, RegistryError } from "../oci/errors.ts";
+
+/** A response with a JSON body. */
+export function jsonResponse(
+  status: number,
+  body: unknown,
+  headers: Record<string, string> = {},
+  contentType = "application/json",
+): Response {
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": contentType, ...headers } });
+}
+
+/** A response without a body. */
+export function emptyResponse(status: number, headers: Record<string, string>): Response {
+  return new Response(null, { status, headers: { "content-length": "0", ...headers } });
+}
+
+/**
+ * Turns an error into a response: the only place that does. What is not a `RegistryError` is a defect: its text stays
+ * in the log.
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
+ */
+export function errorResponse(error: unknown, requestId: string, isHead: boolean): Response {
+  const known = isRegistryError(error)
+    ? error
+    : new RegistryError(
+        "INTERNAL",
+        `something went wrong inside the registry: its log says what, under ${requestId}`,
+      );
+  const { status, wire } = errorTable[known.code];
+  const headers: Record<string, string> = { "x-request-id": requestId };
+  // "A 429 Too Many Requests response SHOULD include a Retry-After header"
+  if (status === 429 || status === 503) headers["retry-after"] = "5";
+  if (status === 405) headers.allow = "GET, HEAD";
+  // What is left of a body that was refused would be read as the next request.
+  if (status === 413 || status === 408 || status === 507) headers.connection = "close";
+  if (known.code === "BLOB_RANGE_INVALID") headers["content-range"] = `bytes */${sizeIn(known.detail)}`;
+  if (isHead) return emptyResponse(status, headers);
+  return jsonResponse(status, { errors: errorEntries(known, wire) }, headers);
+}
+
+function sizeIn(detail: unknown): string {
+  return typeof detail === "object" && detail !== null && "size" in detail ? String(detail.size) : "*";
+}
+
+// "it MUST result in one or more MANIFEST_BLOB_UNKNOWN errors": one for each that is missing.
+function errorEntries(error: RegistryError, wire: string): unknown[] {
+  const { message, detail } = error;
+  if (error.code === "MANIFEST_BLOB_UNKNOWN" && Array.isArray(detail)) {
+    return detail.map((entry) => ({ code: wire, message, detail: entry }));
+  }
+  return [{ code: wire, message, ...(detail === undefined ? {} : { detail }) }];
+}
+
+/** Whether `If-None-Match` names the entity tag, so that the client has the content already. */
+export function isNotModified(request: Request, etag: string): boolean {
+  const given = request.headers.get("if-none-match");
+  if (given === null) return false;
+  return given === "*" || given.split(",").some((part) => part.trim().replace(/^W\//, "") === etag);
+}
+
+/** `Warning` headers' value. "MUST specify a warn-code of 299 and a warn-agent of -", at most 4096 bytes in all. */
+export function warningHeader(warnings: readonly string[]): Record<string, string> {
+  if (warnings.length === 0) return {};
+  const text = warnings.map((warning) => `299 - ${JSON.stringify(warning.replace(/[^\x20-\x7e]/g, "?"))}`);
+  return { warning: text.join(", ").slice(0, 4096) };
+}

@@ -1,0 +1,110 @@
+import { readFileSync } from "node:fs";
+import type { Registry } from "../registry/registry.ts";
+import { openStore, type Store } from "../store/store.ts";
+import { createHandler, type Pages } from "./handler.ts";
+import { createLog, type Log } from "./log.ts";
+import { createMetrics, type Metrics } from "./metrics.ts";
+import { readOnly } from "./read-only.ts";
+import { emptyResponse, jsonResponse } from "./responses.ts";
+import type { Settings } from "./settings.ts";
+
+/** A server that listens. */
+export interface RunningServer {
+  /** Such as `http://127.0.0.1:5000`. */
+  readonly address: string;
+  /** Takes no new work, lets transfers finish within the settings' limit, closes the store. */
+  stop(): Promise<void>;
+}
+
+export interface ServerOptions {
+  readonly settings: Settings;
+  /** The number of this worker process, below `slots`. */
+  readonly slot?: number;
+  readonly slots?: number;
+}
+
+const sweepMs = 10 * 60_000;
+
+/** The composition root: opens the store, wraps it, and listens. @throws what opening and listening throw */
+export async function startServer({ settings, slot = 0, slots = 1 }: ServerOptions): Promise<RunningServer> {
+  const log = createLog(settings["log-level"]);
+  const store = await openStore({
+    folder: settings.data,
+    slot,
+    slots,
+    stallMs: settings["stall-seconds"] * 1000,
+    maxOpenUploads: settings["max-open-uploads"],
+  });
+  const state = { stopping: false };
+  const metrics = createMetrics({ totals: () => store.metadata.totals(), openUploads: store.uploads.count });
+  const registry: Registry = settings.access.open === "pull" ? readOnly(store.registry) : store.registry;
+  const handle = createHandler({ registry, pages: createPages(store, metrics, state), log, metrics });
+  const server = listen(settings, slots, handle, log);
+  const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
+  return {
+    address: `${settings.tls ? "https" : "http"}://${server.hostname?.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`,
+    async stop() {
+      state.stopping = true;
+      clearInterval(sweep);
+      const limit = new Promise((resolve) => setTimeout(resolve, settings["stop-seconds"] * 1000).unref());
+      await Promise.race([server.stop(false), limit]);
+      await server.stop(true);
+      await store.close();
+    },
+  };
+}
+
+function listen(settings: Settings, slots: number, handle: ReturnType<typeof createHandler>, log: Log) {
+  const colon = settings.listen.lastIndexOf(":");
+  return Bun.serve({
+    hostname: settings.listen.slice(0, colon).replace(/^\[|\]$/g, ""),
+    port: Number(settings.listen.slice(colon + 1)),
+    reusePort: slots > 1,
+    development: false,
+    idleTimeout: 120,
+    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
+    ...(settings.tls
+      ? { tls: { cert: readFileSync(settings.tls.certificate), key: readFileSync(settings.tls.key) } }
+      : {}),
+    fetch: (request, server) => handle(request, server),
+    error(error) {
+      log.error({ err: error }, "failed outside of a request");
+      return emptyResponse(500, {});
+    },
+  });
+}
+
+function createPages(store: Store, metrics: Metrics, state: { readonly stopping: boolean }): Pages {
+  return {
+    "/healthz": () => new Response("ok\n"),
+    "/readyz": async () => {
+      if (state.stopping) return new Response("stopping\n", { status: 503 });
+      await store.metadata.totals();
+      return new Response("ready\n");
+    },
+    "/metrics": async () =>
+      new Response(await metrics.render(), { headers: { "content-type": metrics.contentType } }),
+    "/api/v1/stats": async (query) => {
+      const limit = Math.min(1000, Math.max(1, Number(query.get("n") ?? 100) || 100));
+      const page = await store.metadata.listStatistics({ limit, after: query.get("last") ?? "" });
+      return jsonResponse(200, {
+        totals: await store.metadata.totals(),
+        repositories: page.items,
+        ...(page.next === undefined ? {} : { next: page.next }),
+      });
+    },
+  };
+}
+
+function startSweep(store: Store, settings: Settings, log: Log) {
+  const expire = async (): Promise<void> => {
+    try {
+      const expired = await store.uploads.expire(settings["upload-expiry-hours"] * 3_600_000);
+      if (expired > 0) log.info({ expired }, "removed uploads that nobody went on with");
+    } catch (error) {
+      log.error({ err: error }, "could not remove expired uploads");
+    }
+  };
+  expire();
+  return setInterval(expire, sweepMs);
+}

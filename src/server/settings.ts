@@ -1,0 +1,114 @@
+import { readFileSync } from "node:fs";
+import { parse as parseYaml } from "yaml";
+import { z } from "zod";
+import { logLevels } from "./log.ts";
+
+const schema = z.strictObject({
+  listen: z
+    .string()
+    .regex(
+      /^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/,
+      "expected <address>:<port>, for example 127.0.0.1:5000",
+    )
+    .default("127.0.0.1:5000"),
+  data: z.string().min(1).default("./berth-data"),
+  workers: z.union([z.literal("auto"), z.coerce.number().int().min(1).max(64)]).default(1),
+  "log-level": z.enum(logLevels).default("info"),
+  tls: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
+  access: z
+    .strictObject({ open: z.enum(["none", "pull", "push"]).default("none") })
+    .default({ open: "none" }),
+  "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
+  "upload-expiry-hours": z.coerce.number().positive().default(24),
+  "stall-seconds": z.coerce.number().positive().default(60),
+  "stop-seconds": z.coerce.number().min(0).default(30),
+});
+
+/** How the server runs, checked. */
+export type Settings = z.infer<typeof schema>;
+
+/** A setting that is wrong; the message names each with its path, its value and what was expected. */
+export class SettingsError extends Error {
+  override readonly name = "SettingsError";
+}
+
+/** Paths of settings as flags and environment variables may give them, `tls.key` for `tls: { key }`. */
+export const settingPaths = [
+  "listen",
+  "data",
+  "workers",
+  "log-level",
+  "tls.certificate",
+  "tls.key",
+  "access.open",
+  "max-open-uploads",
+  "upload-expiry-hours",
+  "stall-seconds",
+  "stop-seconds",
+] as const;
+
+/**
+ * Settings from flags over the environment (`BERTH_LOG_LEVEL`) over a YAML file.
+ * @param flags values by path, as typed
+ * @throws SettingsError
+ */
+export function loadSettings(
+  flags: Readonly<Record<string, string>>,
+  environment: Readonly<Record<string, string | undefined>>,
+  file?: string,
+): Settings {
+  const given: Record<string, unknown> = file === undefined ? {} : readSettingsFile(file);
+  for (const path of settingPaths) {
+    const variable = `BERTH_${path.toUpperCase().replace(/[-.]/g, "_")}`;
+    const value = flags[path] ?? environment[variable];
+    if (value !== undefined) assign(given, path, value);
+  }
+  const result = schema.safeParse(given);
+  if (result.success) return result.data;
+  const lines = result.error.issues.map((issue) => {
+    const found = issue.path.reduce<unknown>(
+      (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
+      given,
+    ); // safe: `?.` stops at what is no object
+    const shown = found === undefined ? "" : ` is ${JSON.stringify(found)}`;
+    return `${issue.path.join(".") || "settings"}${shown}: ${issue.message}`;
+  });
+  throw new SettingsError(lines.join("\n"));
+}
+
+function readSettingsFile(file: string): Record<string, unknown> {
+  let value: unknown;
+  try {
+    value = parseYaml(readFileSync(file, "utf8"));
+  } catch (cause) {
+    throw new SettingsError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+  if (value === null) return {};
+  if (typeof value !== "object" || Array.isArray(value))
+    throw new SettingsError(`${file}: expected settings by name`);
+  return value as Record<string, unknown>; // safe: just checked; what is in it the schema checks
+}
+
+function assign(target: Record<string, unknown>, path: string, value: string): void {
+  const [first = "", second] = path.split(".");
+  if (second === undefined) target[first] = value;
+  else target[first] = { ...(target[first] as object | undefined), [second]: value }; // safe: spreading checks nothing it needs
+}
+
+/** Whether an address is reachable from this machine alone. */
+export function isLoopback(listen: string): boolean {
+  const host = listen.slice(0, listen.lastIndexOf(":"));
+  return host === "localhost" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
+}
+
+/**
+ * An address that others reach needs a decision about who may push.
+ * @throws SettingsError
+ */
+export function requireAccessDecision(settings: Settings): void {
+  if (isLoopback(settings.listen) || settings.access.open !== "none") return;
+  throw new SettingsError(
+    `listen is ${JSON.stringify(settings.listen)}, which other machines reach, and nobody said who may push there.\n` +
+      "Until Berth has accounts, say --open to let everybody on the network pull and push, or listen on 127.0.0.1",
+  );
+}
