@@ -66,11 +66,7 @@ export function createHandler(
       response = errorResponse(error, requestId, request.method === "HEAD");
     }
     metrics.countRequest(kind, request.method, response.status, performance.now() - started);
-    if (
-      failure !== undefined || request.method !== "GET"
-        ? request.method !== "HEAD" || response.status >= 500
-        : log.readsToo
-    ) {
+    if (failure !== undefined || log.readsToo || (request.method !== "GET" && request.method !== "HEAD")) {
       logRequest(log, { request, path, requestId, response, failure, started });
     }
     return response;

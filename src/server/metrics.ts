@@ -1,112 +1,163 @@
-import { Counter, Gauge, Histogram, Registry as MetricRegistry } from "prom-client";
 import type { StoreTotals } from "../store/metadata/metadata.ts";
 
-/** What one process counts. */
+/** Upper bounds of the buckets of a request's duration, milliseconds. */
+const bounds = [1, 5, 25, 100, 500, 2500, 10_000, 60_000];
+
+interface Durations {
+  /** Requests by bucket, one more than {@link bounds}. */
+  readonly buckets: number[];
+  /** Milliseconds. */
+  sum: number;
+}
+
+/** What one process counted since it started; plain data that can be sent to another process. */
+export interface Snapshot {
+  /** By `route method status`. */
+  readonly requests: Record<string, number>;
+  readonly durations: Record<string, Durations>;
+  bytesIn: number;
+  bytesOut: number;
+  /** Bytes of memory. */
+  memory: number;
+}
+
+/** Counts what a process does. Counting is on the path of every request: it adds to numbers and does nothing else. */
 export interface Metrics {
   countRequest(route: string, method: string, status: number, ms: number): void;
+  /** Bytes of blobs that came in and that were asked for. */
   countBytes(bytesIn: number, bytesOut: number): void;
-  /** The Prometheus text format. */
-  render(): Promise<string>;
-  readonly contentType: string;
+  snapshot(): Snapshot;
 }
 
-/** What is read from the store when somebody asks for metrics. */
-export interface MetricSources {
-  readonly totals: () => StoreTotals | Promise<StoreTotals>;
-  readonly openUploads: () => Promise<number>;
-}
-
-/** Upper bounds of the buckets of a request's duration, seconds. */
-const bounds = [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10, 60];
-
-interface Tally {
-  readonly labels: { route: string; method: string; code: string };
-  count: number;
-}
-
-export function createMetrics(sources: MetricSources): Metrics {
-  const register = new MetricRegistry();
-  const registers = [register];
-  // A request adds to plain numbers; the library sees them only when it is asked.
-  const tallies = new Map<string, Tally>();
+export function createMetrics(): Metrics {
+  const requests = new Map<string, Map<string, Map<number, { count: number }>>>();
+  const durations = new Map<string, Durations>();
   let bytesIn = 0;
   let bytesOut = 0;
-  const durations = new Histogram({
-    name: "berth_http_request_duration_seconds",
-    help: "Time from a request's headers to its answer's, by route",
-    labelNames: ["route"],
-    buckets: bounds,
-    registers,
-  });
-  new Counter({
-    name: "berth_http_requests_total",
-    help: "Requests by route, method and status code",
-    labelNames: ["route", "method", "code"],
-    registers,
-    collect() {
-      this.reset();
-      for (const { labels, count } of tallies.values()) this.inc(labels, count);
-    },
-  });
-  const counter = (name: string, help: string, value: () => number | Promise<number>): void =>
-    void new Counter({
-      name,
-      help,
-      registers,
-      async collect() {
-        this.reset();
-        this.inc(await value());
-      },
-    });
-  const gauge = (name: string, help: string, value: () => number | Promise<number>): void =>
-    void new Gauge({
-      name,
-      help,
-      registers,
-      async collect() {
-        this.set(await value());
-      },
-    });
-  counter("berth_blob_bytes_in_total", "Bytes of blobs that came in", () => bytesIn);
-  counter("berth_blob_bytes_out_total", "Bytes of blobs that were asked for", () => bytesOut);
-  counter(
-    "berth_blob_bytes_received_total",
-    "Bytes of blobs stored by uploads, over the store's life",
-    async () => (await sources.totals()).bytesReceived,
-  );
-  counter(
-    "berth_blob_bytes_saved_total",
-    "Bytes that pushes did not have to send",
-    async () => (await sources.totals()).bytesSaved,
-  );
-  gauge(
-    "berth_store_blob_bytes",
-    "Bytes of all blobs, each counted once",
-    async () => (await sources.totals()).blobBytes,
-  );
-  gauge("berth_store_blobs", "Blobs in the store", async () => (await sources.totals()).blobs);
-  gauge(
-    "berth_store_repositories",
-    "Repositories in the store",
-    async () => (await sources.totals()).repositories,
-  );
-  gauge("berth_uploads_open", "Upload sessions that are open", sources.openUploads);
-  gauge("berth_process_resident_memory_bytes", "Memory of this process", () => process.memoryUsage.rss());
-
   return {
     countRequest(route, method, status, ms) {
-      const key = `${route} ${method} ${status}`;
-      const tally = tallies.get(key);
-      if (tally) tally.count++;
-      else if (tallies.size < 1000)
-        tallies.set(key, { labels: { route, method, code: String(status) }, count: 1 });
-      durations.observe({ route }, ms / 1000);
+      const byMethod = entry(requests, route, () => new Map<string, Map<number, { count: number }>>());
+      const byStatus = entry(byMethod, method, () => new Map<number, { count: number }>());
+      entry(byStatus, status, () => ({ count: 0 })).count++;
+      const taken = entry(durations, route, () => ({ buckets: bounds.concat(0).fill(0), sum: 0 }));
+      let bucket = 0;
+      while (bucket < bounds.length && ms > (bounds[bucket] ?? 0)) bucket++;
+      taken.buckets[bucket] = (taken.buckets[bucket] ?? 0) + 1;
+      taken.sum += ms;
     },
     countBytes(into, out) {
       bytesIn += into;
       bytesOut += out;
     },
-    render: () => register.metrics(),
-    contentType: register.contentType,
+    snapshot() {
+      const counts: Record<string, number> = {};
+      for (const [route, byMethod] of requests)
+        for (const [method, byStatus] of byMethod)
+          for (const [status, { count }] of byStatus) counts[`${route} ${method} ${status}`] = count;
+      const memory = process.memoryUsage.rss();
+      return { requests: counts, durations: Object.fromEntries(durations), bytesIn, bytesOut, memory };
+    },
   };
+}
+
+function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): Value {
+  let value = map.get(key);
+  if (value === undefined) {
+    value = make();
+    map.set(key, value);
+  }
+  return value;
+}
+
+/** What the store says of itself, the same from every process. */
+export interface StoreFigures {
+  readonly totals: StoreTotals;
+  readonly openUploads: number;
+}
+
+/** The content type of {@link renderMetrics}. */
+export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
+
+/** Writes the sums of several processes in Prometheus' text format. */
+export function renderMetrics(snapshots: readonly Snapshot[], { totals, openUploads }: StoreFigures): string {
+  const lines: string[] = [];
+  const family = (name: string, type: string, help: string, samples: readonly [string, number][]): void => {
+    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
+    for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`);
+  };
+  const single = (name: string, type: string, help: string, value: number): void =>
+    family(name, type, help, [["", value]]);
+  const sum = (pick: (snapshot: Snapshot) => number): number =>
+    snapshots.reduce((all, one) => all + pick(one), 0);
+
+  family(
+    "berth_http_requests_total",
+    "counter",
+    "Requests by route, method and status code",
+    requestSamples(snapshots),
+  );
+  lines.push(...durationLines(snapshots));
+  single(
+    "berth_blob_bytes_in_total",
+    "counter",
+    "Bytes of blobs that came in",
+    sum((one) => one.bytesIn),
+  );
+  single(
+    "berth_blob_bytes_out_total",
+    "counter",
+    "Bytes of blobs that were asked for",
+    sum((one) => one.bytesOut),
+  );
+  single(
+    "berth_blob_bytes_received_total",
+    "counter",
+    "Bytes of blobs uploaded in the store's life",
+    totals.bytesReceived,
+  );
+  single(
+    "berth_blob_bytes_saved_total",
+    "counter",
+    "Bytes that pushes did not have to send",
+    totals.bytesSaved,
+  );
+  single("berth_store_blob_bytes", "gauge", "Bytes of all blobs, each counted once", totals.blobBytes);
+  single("berth_store_blobs", "gauge", "Blobs in the store", totals.blobs);
+  single("berth_store_repositories", "gauge", "Repositories in the store", totals.repositories);
+  single("berth_uploads_open", "gauge", "Upload sessions that are open", openUploads);
+  single(
+    "berth_process_resident_memory_bytes",
+    "gauge",
+    "Memory of all worker processes",
+    sum((one) => one.memory),
+  );
+  return `${lines.join("\n")}\n`;
+}
+
+function requestSamples(snapshots: readonly Snapshot[]): [string, number][] {
+  const counts = new Map<string, number>();
+  for (const { requests } of snapshots)
+    for (const [key, count] of Object.entries(requests)) counts.set(key, (counts.get(key) ?? 0) + count);
+  return [...counts].map(([key, count]) => {
+    const [route, method, code] = key.split(" ");
+    return [`{route="${route}",method="${method}",code="${code}"}`, count];
+  });
+}
+
+function durationLines(snapshots: readonly Snapshot[]): string[] {
+  const name = "berth_http_request_duration_seconds";
+  const lines = [`# HELP ${name} Time from a request's headers to its answer's`, `# TYPE ${name} histogram`];
+  for (const route of new Set(snapshots.flatMap((one) => Object.keys(one.durations)))) {
+    const taken = snapshots.flatMap((one) => one.durations[route] ?? []);
+    let below = 0;
+    for (let bucket = 0; bucket <= bounds.length; bucket++) {
+      below += taken.reduce((all, one) => all + (one.buckets[bucket] ?? 0), 0);
+      const bound = bounds[bucket];
+      const le = bound === undefined ? "+Inf" : String(bound / 1000);
+      lines.push(`${name}_bucket{route="${route}",le="${le}"} ${below}`);
+    }
+    lines.push(`${name}_sum{route="${route}"} ${taken.reduce((all, one) => all + one.sum, 0) / 1000}`);
+    lines.push(`${name}_count{route="${route}"} ${below}`);
+  }
+  return lines;
 }

@@ -3,7 +3,7 @@ import type { Registry } from "../registry/registry.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { createLog, type Log } from "./log.ts";
-import { createMetrics, type Metrics } from "./metrics.ts";
+import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import { readOnly } from "./read-only.ts";
 import { emptyResponse, jsonResponse } from "./responses.ts";
 import type { Settings } from "./settings.ts";
@@ -12,6 +12,8 @@ import type { Settings } from "./settings.ts";
 export interface RunningServer {
   /** Such as `http://127.0.0.1:5000`. */
   readonly address: string;
+  /** What this process counted. */
+  snapshot(): Snapshot;
   /** Takes no new work, lets transfers finish within the settings' limit, closes the store. */
   stop(): Promise<void>;
 }
@@ -21,12 +23,19 @@ export interface ServerOptions {
   /** The number of this worker process, below `slots`. */
   readonly slot?: number;
   readonly slots?: number;
+  /** What all worker processes counted; this one alone if absent. */
+  readonly collect?: () => Promise<readonly Snapshot[]>;
 }
 
 const sweepMs = 10 * 60_000;
 
 /** The composition root: opens the store, wraps it, and listens. @throws what opening and listening throw */
-export async function startServer({ settings, slot = 0, slots = 1 }: ServerOptions): Promise<RunningServer> {
+export async function startServer({
+  settings,
+  slot = 0,
+  slots = 1,
+  collect,
+}: ServerOptions): Promise<RunningServer> {
   const log = createLog(settings["log-level"]);
   const store = await openStore({
     folder: settings.data,
@@ -36,13 +45,15 @@ export async function startServer({ settings, slot = 0, slots = 1 }: ServerOptio
     maxOpenUploads: settings["max-open-uploads"],
   });
   const state = { stopping: false };
-  const metrics = createMetrics({ totals: () => store.metadata.totals(), openUploads: store.uploads.count });
+  const metrics = createMetrics();
+  const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
   const registry: Registry = settings.access.open === "pull" ? readOnly(store.registry) : store.registry;
-  const handle = createHandler({ registry, pages: createPages(store, metrics, state), log, metrics });
+  const handle = createHandler({ registry, pages: createPages(store, everySnapshot, state), log, metrics });
   const server = listen(settings, slots, handle, log);
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   return {
     address: `${settings.tls ? "https" : "http"}://${server.hostname?.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`,
+    snapshot: metrics.snapshot,
     async stop() {
       state.stopping = true;
       clearInterval(sweep);
@@ -74,7 +85,11 @@ function listen(settings: Settings, slots: number, handle: ReturnType<typeof cre
   });
 }
 
-function createPages(store: Store, metrics: Metrics, state: { readonly stopping: boolean }): Pages {
+function createPages(
+  store: Store,
+  everySnapshot: () => Promise<readonly Snapshot[]>,
+  state: { readonly stopping: boolean },
+): Pages {
   return {
     "/healthz": () => new Response("ok\n"),
     "/readyz": async () => {
@@ -82,8 +97,12 @@ function createPages(store: Store, metrics: Metrics, state: { readonly stopping:
       await store.metadata.totals();
       return new Response("ready\n");
     },
-    "/metrics": async () =>
-      new Response(await metrics.render(), { headers: { "content-type": metrics.contentType } }),
+    "/metrics": async () => {
+      const figures = { totals: await store.metadata.totals(), openUploads: await store.uploads.count() };
+      return new Response(renderMetrics(await everySnapshot(), figures), {
+        headers: { "content-type": metricsContentType },
+      });
+    },
     "/api/v1/stats": async (query) => {
       const limit = Math.min(1000, Math.max(1, Number(query.get("n") ?? 100) || 100));
       const page = await store.metadata.listStatistics({ limit, after: query.get("last") ?? "" });
