@@ -1,5 +1,12 @@
-import { createHash } from "node:crypto";
+import { createHashState } from "#hash-state";
 import type { Digest, DigestAlgorithm } from "../oci/digests.ts";
+
+/** What a runtime has to offer to compute digests. */
+export interface HashState {
+  update(bytes: Uint8Array): void;
+  /** Lower-case hexadecimal digits; ends the state. */
+  hex(): string;
+}
 
 /** A digest that is computed as bytes come. */
 export interface Hasher {
@@ -11,11 +18,11 @@ export interface Hasher {
 
 /** Begins a digest. */
 export function createHasher(algorithm: DigestAlgorithm): Hasher {
-  const hash = createHash(algorithm);
+  const state = createHashState(algorithm);
   return {
     algorithm,
-    update: (bytes) => void hash.update(bytes),
-    digest: () => `${algorithm}:${hash.digest("hex")}` as Digest, // safe: the shape that parseDigest asks for
+    update: state.update,
+    digest: () => `${algorithm}:${state.hex()}` as Digest, // safe: the shape that parseDigest asks for
   };
 }
 
