@@ -51,9 +51,18 @@ export interface BlobHandle {
   readonly source: BlobSource;
 }
 
+/** Options of `getBlob`. */
+export interface GetBlobOptions extends OperationOptions {
+  /** The blob's bytes, when a descriptor told them: a remote registry need not be asked before the blob is opened. */
+  readonly size?: number;
+}
+
 export interface BlobReader {
-  /** Finds a blob of a repository. @throws BLOB_UNKNOWN, also when there is no such repository */
-  getBlob(repository: RepositoryName, digest: Digest, options?: OperationOptions): Promise<BlobHandle>;
+  /**
+   * Finds a blob of a repository. With a `size` it may be left to the source's `open` to find that it is not there.
+   * @throws BLOB_UNKNOWN, also when there is no such repository
+   */
+  getBlob(repository: RepositoryName, digest: Digest, options?: GetBlobOptions): Promise<BlobHandle>;
   /**
    * As `getBlob`, for its descriptor alone. The answer is a lease: what it says exists stays long enough for a
    * manifest that names it to be pushed. @throws BLOB_UNKNOWN
@@ -78,6 +87,12 @@ export interface MountOptions extends OperationOptions {
   readonly unlessDeleted?: boolean;
 }
 
+/** Options of `putBlob`. */
+export interface PutBlobOptions extends OperationOptions {
+  /** Gives the same bytes again, from an offset below the blob's size on: a transfer that broke can be resumed. */
+  readonly reopen?: (offset: number, options?: OperationOptions) => Promise<ReadableStream<Uint8Array>>;
+}
+
 export interface BlobWriter {
   /**
    * Stores a whole blob and links it to the repository, which is made if it is not there. Resolves when the bytes are
@@ -88,7 +103,7 @@ export interface BlobWriter {
     repository: RepositoryName,
     expected: ExpectedBlob,
     body: ReadableStream<Uint8Array>,
-    options?: OperationOptions,
+    options?: PutBlobOptions,
   ): Promise<Descriptor>;
   /**
    * Links a blob that another repository holds to this one, without its bytes being sent. The answer is a lease.
