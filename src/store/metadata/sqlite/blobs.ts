@@ -16,10 +16,10 @@ const mountCandidates = 100;
 export function createBlobMetadata(database: SqliteDatabase, repositories: RepositoryRows): BlobMetadata {
   const { prepare, write } = database;
   const findLinked = prepare<{ size: number }, [string, string]>(
-    `SELECT b.size FROM repositories r
-     JOIN blobs b ON b.digest = ?2
-     JOIN blob_links l ON l.repository_id = r.id AND l.blob_id = b.id
-     WHERE r.name = ?1 AND l.deleted_at IS NULL`,
+    `SELECT size FROM blobs WHERE digest = ?2 AND EXISTS (
+       SELECT 1 FROM blob_links
+       WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
+         AND deleted_at IS NULL)`,
   );
   const find = prepare<{ id: number; size: number }, [string]>("SELECT id, size FROM blobs WHERE digest = ?");
   const insert = prepare<{ id: number }, [string, number, number]>(

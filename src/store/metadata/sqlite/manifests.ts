@@ -29,8 +29,8 @@ export function createManifestMetadata(
   const referrers = createReferrerRows(database);
   const findEdges = createEdgeFinder(database);
   const get = prepare<{ digest: Digest; media_type: string; bytes: Uint8Array }, [string, string]>(
-    `SELECT m.digest, m.media_type, m.bytes FROM repositories r
-     JOIN manifests m ON m.repository_id = r.id AND m.digest = ?2 WHERE r.name = ?1`,
+    `SELECT digest, media_type, bytes FROM manifests
+     WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND digest = ?2`,
   );
   const find = prepare<{ id: number; media_type: string }, [number, string]>(
     "SELECT id, media_type FROM manifests WHERE repository_id = ? AND digest = ?",
