@@ -14,7 +14,8 @@ export type DigestAlgorithm = "sha256" | "sha512";
 /** Length of the encoded part (lower-case hexadecimal digits), by algorithm. */
 export const encodedLength: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha512: 128 };
 
-const shape = /^[a-z0-9]+(?:[+._-][a-z0-9]+)*:[a-zA-Z0-9=_-]+$/;
+// As the specification has it, with upper-case letters too, so that a message can name the algorithm.
+const shape = /^[a-zA-Z0-9]+(?:[+._-][a-zA-Z0-9]+)*:[a-zA-Z0-9=_-]+$/;
 const supported = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 
 /** Whether `text` is a digest that {@link parseDigest} takes. */

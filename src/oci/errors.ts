@@ -37,7 +37,7 @@ const table = {
   INTERNAL: { status: 500, wire: "INTERNAL", section: "error-codes" },
 } as const;
 
-/** One of the kinds of error that a {@link Registry} operation can end with. */
+/** One of the kinds of error that a `Registry` operation can end with. */
 export type ErrorCode = keyof typeof table;
 
 /** How HTTP expresses an {@link ErrorCode}. */
@@ -81,20 +81,52 @@ export function isRegistryError(error: unknown, code?: ErrorCode): error is Regi
   return error instanceof RegistryError && (code === undefined || error.code === code);
 }
 
+/** The codes for answers whose body names none that is known. */
+const codeByStatus: Readonly<Record<number, ErrorCode>> = {
+  400: "UNSUPPORTED",
+  401: "UNAUTHORIZED",
+  403: "DENIED",
+  404: "NAME_UNKNOWN",
+  405: "UNSUPPORTED",
+  408: "BODY_INCOMPLETE",
+  413: "MANIFEST_TOO_LARGE",
+  414: "TOO_MANY_TAGS",
+  416: "UPLOAD_RANGE_INVALID",
+  429: "TOOMANYREQUESTS",
+  502: "UNAVAILABLE",
+  503: "UNAVAILABLE",
+  504: "UNAVAILABLE",
+  507: "STORAGE_FULL",
+};
+
 /**
- * The code for an answer with HTTP `status` and body code `wire`, the inverse of {@link errorTable}:
- * first an entry with both, then one with the body's code, then the nearest for the status.
+ * The code for an answer with HTTP `status` and body code `wire`, the inverse of {@link errorTable}: first an entry
+ * with both, then one with the body's code, then what the status says. Where a status fits several codes (a 404
+ * without a body, as HEAD gets), the caller knows better what it asked for.
  */
 export function errorCodeOf(status: number, wire: string | undefined): ErrorCode {
   const entries = Object.entries(table) as [ErrorCode, ErrorEntry][]; // safe: the keys of `table` are ErrorCode
   const both = entries.find(([, entry]) => entry.status === status && entry.wire === wire);
   if (both) return both[0];
-  if (wire && wire in table) return wire as ErrorCode; // safe: just looked up
-  if (status >= 500) return status === 503 || status === 502 || status === 504 ? "UNAVAILABLE" : "INTERNAL";
-  return entries.find(([, entry]) => entry.status === status)?.[0] ?? "UNSUPPORTED";
+  if (wire !== undefined && Object.hasOwn(table, wire)) return wire as ErrorCode; // safe: just looked up
+  return codeByStatus[status] ?? (status >= 500 ? "INTERNAL" : "UNSUPPORTED");
 }
 
-/** Quotes untrusted text for a message: JSON quoting, cut at 120 characters. */
+// Control and format characters, line and paragraph separators, halves of a character.
+const unprintable = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu;
+
+/** Escapes what a terminal would act on or not show, as `\u001b`. */
+export function printable(text: string): string {
+  return text.replace(unprintable, (found) =>
+    Array.from({ length: found.length }, (_, at) => `\\u${hex4(found.charCodeAt(at))}`).join(""),
+  );
+}
+
+function hex4(unit: number): string {
+  return unit.toString(16).padStart(4, "0");
+}
+
+/** Quotes untrusted text for a message: JSON quoting, cut at 120 characters, and only what is {@link printable}. */
 export function quote(text: string): string {
-  return JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text);
+  return printable(JSON.stringify(text.length > 120 ? `${text.slice(0, 117)}...` : text));
 }

@@ -1,5 +1,5 @@
-import type { Descriptor } from "./descriptors.ts";
-import { type Digest, isDigest, parseDigest } from "./digests.ts";
+import type { Descriptor, Platform } from "./descriptors.ts";
+import { type Digest, parseDigest } from "./digests.ts";
 import { quote, RegistryError } from "./errors.ts";
 import { bareMediaType, isIndexType, isManifestType, isSchema1Type, mediaTypes } from "./media-types.ts";
 import { parseStrictJson } from "./strict-json.ts";
@@ -55,18 +55,22 @@ export function parseManifest(bytes: Uint8Array, contentType: string): Manifest 
     throw invalid(cause instanceof Error ? cause.message : String(cause), cause);
   }
   const object = asObject(value, "the manifest");
+  refuseLookalikes(object, manifestFields, "the manifest");
   if (object.schemaVersion === 1) throw schema1();
   if (object.schemaVersion !== 2) {
-    throw invalid(`schemaVersion is ${JSON.stringify(object.schemaVersion) ?? "missing"}, expected 2`);
+    throw invalid(`schemaVersion is ${shown(object.schemaVersion)}, expected 2`);
   }
   const mediaType = decideMediaType(object, announced);
   const shared = parseShared(object, mediaType);
-  if (isIndexType(mediaType))
+  if (isIndexType(mediaType)) {
+    // "This REQUIRED property contains a list of manifests"; null is how Go writes an empty one.
+    if (object.manifests === undefined) throw invalid("manifests is missing");
     return { ...shared, manifests: parseDescriptors(object.manifests, "manifests") };
+  }
   return {
     ...shared,
     config: parseDescriptor(object.config, "config"),
-    layers: parseDescriptors(object.layers ?? [], "layers"),
+    layers: parseDescriptors(object.layers, "layers"),
   };
 }
 
@@ -102,42 +106,73 @@ function guessMediaType(object: Record<string, unknown>): string {
 }
 
 function parseShared(object: Record<string, unknown>, mediaType: string): ManifestFields {
-  const artifactType = optionalString(object.artifactType, "artifactType");
-  const annotations = parseAnnotations(object.annotations, "annotations");
+  const { subject } = object;
   return {
     mediaType,
-    ...(artifactType ? { artifactType } : {}),
-    ...(object.subject === undefined || object.subject === null
-      ? {}
-      : { subject: parseDescriptor(object.subject, "subject") }),
-    ...(annotations ? { annotations } : {}),
+    ...present("artifactType", optionalString(object.artifactType, "artifactType")),
+    ...present(
+      "subject",
+      subject === undefined || subject === null ? undefined : parseDescriptor(subject, "subject"),
+    ),
+    ...present("annotations", parseAnnotations(object.annotations, "annotations")),
   };
 }
 
-/** @throws RegistryError MANIFEST_INVALID */
+/**
+ * Parses a descriptor. Fields without a meaning here are passed on as they came; null counts as missing.
+ * @param where what the descriptor is, for messages: `layers[3]`
+ * @throws RegistryError MANIFEST_INVALID
+ */
 export function parseDescriptor(value: unknown, where: string): Descriptor {
   const object = asObject(value, where);
-  if (typeof object.mediaType !== "string" || object.mediaType === "") {
-    throw invalid(`${where}.mediaType is missing`);
+  refuseLookalikes(object, descriptorFields, where);
+  const { mediaType, digest, size, urls, annotations, data, artifactType, platform, ...others } = object;
+  if (typeof mediaType !== "string" || mediaType === "") {
+    throw invalid(`${where}.mediaType is ${shown(mediaType)}, expected a media type`);
   }
-  if (typeof object.digest !== "string") throw invalid(`${where}.digest is missing`);
-  let digest: Digest;
-  try {
-    digest = isDigest(object.digest) ? object.digest : parseDigest(object.digest);
-  } catch (cause) {
-    throw invalid(`${where}.digest: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
-  }
-  const size = object.size;
   if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) {
-    throw invalid(`${where}.size is ${JSON.stringify(size) ?? "missing"}, expected a whole number of bytes`);
+    throw invalid(`${where}.size is ${shown(size)}, expected a whole number of bytes`);
   }
-  // Safe: the fields with a meaning are checked above; the others are passed on as they came.
-  return { ...object, mediaType: object.mediaType, digest, size } as Descriptor;
+  return {
+    ...others,
+    mediaType,
+    digest: parseDescriptorDigest(digest, `${where}.digest`),
+    size,
+    ...present("urls", optionalStrings(urls, `${where}.urls`)),
+    ...present("annotations", parseAnnotations(annotations, `${where}.annotations`)),
+    ...present("data", optionalString(data, `${where}.data`)),
+    ...present("artifactType", optionalString(artifactType, `${where}.artifactType`)),
+    ...present("platform", parsePlatform(platform, `${where}.platform`)),
+  };
+}
+
+function parseDescriptorDigest(value: unknown, where: string): Digest {
+  if (typeof value !== "string") throw invalid(`${where} is ${shown(value)}, expected a digest`);
+  try {
+    return parseDigest(value);
+  } catch (cause) {
+    throw invalid(`${where}: ${cause instanceof Error ? cause.message : String(cause)}`, cause);
+  }
+}
+
+function parsePlatform(value: unknown, where: string): Platform | undefined {
+  if (value === undefined || value === null) return undefined;
+  const object = asObject(value, where);
+  const { architecture, os, variant, "os.version": version, "os.features": features, ...others } = object;
+  return {
+    ...others,
+    // REQUIRED by the specification, but indexes without them are about.
+    architecture: optionalString(architecture, `${where}.architecture`) ?? "",
+    os: optionalString(os, `${where}.os`) ?? "",
+    ...present("variant", optionalString(variant, `${where}.variant`)),
+    ...present("os.version", optionalString(version, `${where}["os.version"]`)),
+    ...present("os.features", optionalStrings(features, `${where}["os.features"]`)),
+  };
 }
 
 function parseDescriptors(value: unknown, where: string): Descriptor[] {
   if (value === null || value === undefined) return [];
-  if (!Array.isArray(value)) throw invalid(`${where} is not a list`);
+  if (!Array.isArray(value)) throw invalid(`${where} is ${shown(value)}, expected a list`);
   return value.map((item, at) => parseDescriptor(item, `${where}[${at}]`));
 }
 
@@ -145,7 +180,8 @@ function parseAnnotations(value: unknown, where: string): Record<string, string>
   if (value === undefined || value === null) return undefined;
   const object = asObject(value, where);
   for (const [key, text] of Object.entries(object)) {
-    if (typeof text !== "string") throw invalid(`${where}[${quote(key)}] is not a string`);
+    if (typeof text !== "string")
+      throw invalid(`${where}[${quote(key)}] is ${shown(text)}, expected a string`);
   }
   return object as Record<string, string>; // safe: each value was just checked
 }
@@ -168,17 +204,73 @@ export function referrerDescriptor(manifest: Manifest, digest: Digest, size: num
   };
 }
 
+const manifestFields = fieldsByFold(
+  "schemaVersion mediaType artifactType config layers manifests subject annotations",
+);
+const descriptorFields = fieldsByFold("mediaType digest size urls annotations data artifactType platform");
+
+/**
+ * Refuses a key that differs from a field's name only in case. Clients written in Go take `Layers` for `layers`, so
+ * what they fetch would not be what was checked here.
+ */
+function refuseLookalikes(object: object, fields: ReadonlyMap<string, string>, where: string): void {
+  for (const key of Object.keys(object)) {
+    const field = fields.get(fold(key));
+    if (field !== undefined && field !== key) {
+      throw invalid(
+        `${where} has the key ${quote(key)}, which some clients read as ${quote(field)}: remove it`,
+      );
+    }
+  }
+}
+
+function fieldsByFold(names: string): ReadonlyMap<string, string> {
+  return new Map(names.split(" ").map((name) => [fold(name), name]));
+}
+
+/** As Go's JSON compares names: also \u017f is an s, and \u212a a k. */
+function fold(key: string): string {
+  return key.toUpperCase().toLowerCase();
+}
+
 function asObject(value: unknown, where: string): Record<string, unknown> {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw invalid(`${where} is ${value === undefined ? "missing" : "not an object"}`);
+    throw invalid(`${where} is ${shown(value)}, expected an object`);
   }
   return value as Record<string, unknown>; // safe: an object that is not a list
 }
 
 function optionalString(value: unknown, where: string): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;
-  if (typeof value !== "string") throw invalid(`${where} is not a string`);
+  if (typeof value !== "string") throw invalid(`${where} is ${shown(value)}, expected a string`);
   return value;
+}
+
+function optionalStrings(value: unknown, where: string): readonly string[] | undefined {
+  if (value === undefined || value === null) return undefined;
+  if (!Array.isArray(value)) throw invalid(`${where} is ${shown(value)}, expected a list of strings`);
+  const other = value.findIndex((item) => typeof item !== "string");
+  if (other >= 0) throw invalid(`${where}[${other}] is ${shown(value[other])}, expected a string`);
+  return value as string[]; // safe: each item was just checked
+}
+
+/** The one field, to be spread into an object, or none when there is no value. */
+function present<Key extends string, Value>(
+  key: Key,
+  value: Value | undefined,
+): { readonly [K in Key]?: Value } {
+  return (value === undefined ? {} : { [key]: value }) as { readonly [K in Key]?: Value }; // safe: the key is the only one
+}
+
+/** A value in a message, short whatever was sent. */
+function shown(value: unknown): string {
+  if (value === undefined) return "missing";
+  if (typeof value === "string") return quote(value);
+  return typeof value === "object" && value !== null
+    ? Array.isArray(value)
+      ? "a list"
+      : "an object"
+    : String(value);
 }
 
 function invalid(reason: string, cause?: unknown): RegistryError {

@@ -1,4 +1,4 @@
-/** Media types of manifests that Berth stores. */
+/** The media types that Berth knows. Configs and layers may have any other. */
 export const mediaTypes = {
   ociManifest: "application/vnd.oci.image.manifest.v1+json",
   ociIndex: "application/vnd.oci.image.index.v1+json",

@@ -9,7 +9,10 @@ export type RepositoryName = string & { readonly [repositoryBrand]: true };
 /** A tag, such as `3.20`, checked by {@link parseTag}. */
 export type Tag = string & { readonly [tagBrand]: true };
 
-/** The most characters a repository name may have; docker counts the registry's name in, so a client's limit can be lower. */
+/**
+ * The most characters a repository name may have. The registry's name does not count; dockers from before 2024
+ * (distribution/reference v0.6.0) count it in.
+ */
 export const maxRepositoryNameLength = 255;
 /** The most characters a tag may have. */
 export const maxTagLength = 128;
@@ -31,13 +34,20 @@ export function isRepositoryName(text: string): text is RepositoryName {
  */
 export function parseRepositoryName(text: string): RepositoryName {
   if (isRepositoryName(text)) return text;
-  const reason =
-    text.length > maxRepositoryNameLength
-      ? `it has ${text.length} characters, the most is ${maxRepositoryNameLength}`
-      : /[A-Z]/.test(text)
-        ? `it must be lower case`
-        : "expected lower-case letters and digits, in components separated by /, with single . or _ or __ or dashes between them";
-  throw new RegistryError("NAME_INVALID", `invalid repository name ${quote(text)}: ${reason}`);
+  throw new RegistryError("NAME_INVALID", `invalid repository name ${quote(text)}: ${repositoryFault(text)}`);
+}
+
+function repositoryFault(text: string): string {
+  if (text === "") return "it is empty";
+  if (text.length > maxRepositoryNameLength) {
+    return `it has ${text.length} characters, the most is ${maxRepositoryNameLength}`;
+  }
+  const lower = text.toLowerCase();
+  if (lower !== text && isRepositoryName(lower)) return `it must be lower case: try ${quote(lower)}`;
+  return (
+    "expected lower-case letters and digits, in components separated by /, " +
+    "with single . or _ or __ or dashes between them"
+  );
 }
 
 /** Whether `text` is a tag. */
@@ -52,8 +62,10 @@ export function isTag(text: string): text is Tag {
 export function parseTag(text: string): Tag {
   if (isTag(text)) return text;
   const reason =
-    text.length > maxTagLength
-      ? `it has ${text.length} characters, the most is ${maxTagLength}`
-      : "expected a letter, digit or _, then letters, digits and . _ -";
+    text === ""
+      ? "it is empty"
+      : text.length > maxTagLength
+        ? `it has ${text.length} characters, the most is ${maxTagLength}`
+        : "expected a letter, digit or _, then letters, digits and . _ -";
   throw new RegistryError("TAG_INVALID", `invalid tag ${quote(text)}: ${reason}`);
 }

@@ -129,7 +129,8 @@ export function formatReference(reference: Reference): string {
 
 /** The short form that docker shows to people, see {@link familiarName}, with tag and digest: `alpine:3.20`. */
 export function familiarReference(reference: Reference): string {
-  return familiarName(reference) + suffix(reference);
+  const short = familiarName(reference) + suffix(reference);
+  return imageId.test(short) ? formatReference(reference) : short;
 }
 
 /**
@@ -144,7 +145,7 @@ export function familiarName({ registry, repository }: Reference): string {
   if (registry !== defaultRegistry) return full;
   const [first, rest] = cut(repository, "/");
   if (rest === undefined) return full; // not made by parseReference
-  if (first === "library" && !rest.includes("/")) return imageId.test(rest) ? full : rest;
+  if (first === "library" && !rest.includes("/")) return rest;
   return looksLikeRegistry(first) ? full : repository;
 }
 
