@@ -1,0 +1,77 @@
+import type { Descriptor } from "../../oci/descriptors.ts";
+import type { Digest } from "../../oci/digests.ts";
+import { openBlob } from "../blobs.ts";
+import { createLimiter } from "../concurrency.ts";
+import type { OperationOptions } from "../registry.ts";
+import { createVerifier } from "../verification.ts";
+import { isFound, type Run } from "./run.ts";
+
+/** Copies blobs, each once. */
+export interface BlobCopier {
+  copyBlob(descriptor: Descriptor): Promise<void>;
+  /** Bytes of the blobs that were sent. */
+  bytesSent(): number;
+}
+
+/** @param concurrency how many blobs are sent at a time */
+export function createBlobCopier(run: Run, concurrency: number): BlobCopier {
+  const limit = createLimiter(concurrency);
+  const blobs = new Map<Digest, Promise<void>>();
+  let sent = 0;
+
+  const copyOnce = async (descriptor: Descriptor): Promise<void> => {
+    const { digest, size } = descriptor;
+    run.announce(descriptor);
+    if (await isAtDestination(run, digest)) return run.report({ state: "exists", descriptor });
+    if (await isMounted(run, digest)) return run.report({ state: "mounted", descriptor });
+    await limit(() => sendBlob(run, descriptor));
+    sent += size;
+    run.report({ state: "done", descriptor });
+  };
+
+  return {
+    bytesSent: () => sent,
+    copyBlob(descriptor) {
+      const known = blobs.get(descriptor.digest);
+      if (known) return known;
+      const copied = copyOnce(descriptor);
+      blobs.set(descriptor.digest, copied);
+      return copied;
+    },
+  };
+}
+
+function isAtDestination(run: Run, digest: Digest): Promise<boolean> {
+  const { destination, signal } = run;
+  return isFound(
+    run.request(() => destination.registry.resolveBlob(destination.repository, digest, { signal })),
+  );
+}
+
+async function isMounted(run: Run, digest: Digest): Promise<boolean> {
+  const { source, destination, signal } = run;
+  if (source.registry !== destination.registry) return false;
+  const options = { from: source.repository, signal };
+  const mount = () => destination.registry.mountBlob(destination.repository, digest, options);
+  return (await run.request(mount)) !== undefined;
+}
+
+async function sendBlob({ source, destination, signal, report }: Run, descriptor: Descriptor): Promise<void> {
+  signal.throwIfAborted();
+  const { digest, size } = descriptor;
+  const handle = await source.registry.getBlob(source.repository, digest, { signal, size });
+  const verifier = createVerifier(descriptor, {
+    signal,
+    onBytes: (bytes) => report({ state: "bytes", descriptor, bytes }),
+  });
+  const reopen = async (offset: number, options: OperationOptions = { signal }) =>
+    verifier.pass(await openBlob(handle, { first: offset, last: size - 1 }, options), offset);
+  try {
+    const body = verifier.pass(await openBlob(handle, undefined, { signal }));
+    await destination.registry.putBlob(destination.repository, { digest, size }, body, { signal, reopen });
+  } catch (error) {
+    throw verifier.failure() ?? error; // the destination may only have seen that the bytes stopped
+  } finally {
+    verifier.stop();
+  }
+}

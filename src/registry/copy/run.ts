@@ -1,0 +1,76 @@
+import type { Descriptor } from "../../oci/descriptors.ts";
+import type { Digest } from "../../oci/digests.ts";
+import { isRegistryError } from "../../oci/errors.ts";
+import { createLimiter, forEachBounded } from "../concurrency.ts";
+import type { CopyEvent } from "./events.ts";
+import type { Place } from "./place.ts";
+
+/** What the parts of one copy share. */
+export interface Run {
+  readonly source: Place;
+  readonly destination: Place;
+  /** Aborts from outside, and by the run's first failure. */
+  readonly signal: AbortSignal;
+  report(event: CopyEvent): void;
+  /** Reports that something waits, once. */
+  announce(descriptor: Descriptor): void;
+  /** Makes a request without a body of note, some at a time. */
+  request<T>(make: () => Promise<T>): Promise<T>;
+  /** As {@link forEachBounded}; the first failure ends the whole run. */
+  forEach<T>(items: readonly T[], bound: number, act: (item: T) => Promise<void>): Promise<void>;
+}
+
+/** What {@link createRun} needs. */
+export interface RunOptions {
+  readonly source: Place;
+  readonly destination: Place;
+  readonly stop: AbortController;
+  readonly onEvent: ((event: CopyEvent) => void) | undefined;
+}
+
+const requestBound = 8;
+
+export function createRun({ source, destination, stop, onEvent }: RunOptions): Run {
+  const { signal } = stop;
+  const announced = new Set<Digest>();
+  const limit = createLimiter(requestBound);
+  const report = (event: CopyEvent): void => onEvent?.(event);
+  return {
+    source,
+    destination,
+    signal,
+    report,
+    announce(descriptor) {
+      if (announced.has(descriptor.digest)) return;
+      announced.add(descriptor.digest);
+      report({ state: "waiting", descriptor });
+    },
+    request: (make) =>
+      limit(async () => {
+        signal.throwIfAborted();
+        return make();
+      }),
+    forEach: (items, bound, act) =>
+      forEachBounded(items, bound, (item) =>
+        act(item).catch((error: unknown) => {
+          stop.abort(error); // the first one stays the reason
+          throw error;
+        }),
+      ),
+  };
+}
+
+/** Whether something can be resolved. */
+export async function isFound(resolved: Promise<Descriptor>): Promise<boolean> {
+  try {
+    await resolved;
+    return true;
+  } catch (error) {
+    const isMissing =
+      isRegistryError(error, "BLOB_UNKNOWN") ||
+      isRegistryError(error, "MANIFEST_UNKNOWN") ||
+      isRegistryError(error, "NAME_UNKNOWN");
+    if (isMissing) return false;
+    throw error;
+  }
+}

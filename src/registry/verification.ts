@@ -1,0 +1,130 @@
+import type { Descriptor } from "../oci/descriptors.ts";
+import { algorithmOf } from "../oci/digests.ts";
+import { RegistryError } from "../oci/errors.ts";
+import { createHasher, digestOf } from "./hash.ts";
+import type { OperationOptions, StoredManifest } from "./registry.ts";
+
+/** Verifies the bytes of one blob as they pass, also when they come in several goes. */
+export interface Verifier {
+  /**
+   * Passes a stream on that gives the blob's bytes from `offset` on, 0 if absent. The result fails with SIZE_INVALID or
+   * DIGEST_INVALID instead of giving the last bytes, with the source's own error, or with `signal.reason`. Bytes that
+   * have passed before are not verified again; the digest is not when `offset` leaves a gap.
+   */
+  pass(source: ReadableStream<Uint8Array>, offset?: number): ReadableStream<Uint8Array>;
+  /** Why the last stream failed, when it did. */
+  failure(): unknown;
+  /** Gives up the sources that were not read to their end. */
+  stop(): void;
+}
+
+/** Options of {@link createVerifier}. */
+export interface VerifyOptions extends OperationOptions {
+  /** Told how many bytes have passed in all, after each piece that is new. */
+  readonly onBytes?: (bytes: number) => void;
+}
+
+/** Begins to verify the blob that `descriptor` describes. */
+export function createVerifier(descriptor: Descriptor, options: VerifyOptions = {}): Verifier {
+  const { signal, onBytes } = options;
+  const take = createDigestCheck(descriptor, onBytes);
+  const open = new Set<() => void>();
+  let failure: unknown;
+
+  const pass: Verifier["pass"] = (source, offset = 0) => {
+    const reader = source.getReader();
+    let position = offset;
+    let aborted = false;
+    failure = undefined;
+    const end = (): void => {
+      open.delete(stop);
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const stop = (reason?: unknown): void => {
+      if (!open.has(stop)) return;
+      end();
+      reader.cancel(reason).catch(() => {}); // nobody reads it any more
+    };
+    const onAbort = (): void => {
+      aborted = true;
+      stop(signal?.reason);
+    };
+    const next = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      const { value, done } = await reader.read();
+      if (aborted) signal?.throwIfAborted(); // a cancelled read looks like the end
+      if (done) {
+        take(position, nothing);
+        if (position < descriptor.size) throw wrongSize(descriptor, `${position}`);
+        end();
+        return controller.close();
+      }
+      if (value.byteLength === 0) return next(controller);
+      take(position, value);
+      position += value.byteLength;
+      controller.enqueue(value);
+    };
+    open.add(stop);
+    if (signal?.aborted) onAbort();
+    else signal?.addEventListener("abort", onAbort, { once: true });
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: (controller) =>
+          next(controller).catch((error: unknown) => {
+            failure = error;
+            stop(error);
+            throw error;
+          }),
+        cancel: stop,
+      },
+      { highWaterMark: 0 },
+    );
+  };
+
+  return {
+    pass,
+    failure: () => failure,
+    stop: () => {
+      for (const stop of open) stop();
+    },
+  };
+}
+
+const nothing = new Uint8Array(0);
+
+/** Checks bytes at a position: that there are not too many, and, once all were seen in order, their digest. */
+function createDigestCheck(descriptor: Descriptor, onBytes: ((bytes: number) => void) | undefined) {
+  const { digest, size } = descriptor;
+  const hasher = createHasher(algorithmOf(digest));
+  let hashed = 0;
+  let checked = false;
+  return (position: number, bytes: Uint8Array): void => {
+    const end = position + bytes.byteLength;
+    if (end > size) throw wrongSize(descriptor, `more than ${size}`);
+    if (position <= hashed && end > hashed) {
+      hasher.update(position === hashed ? bytes : bytes.subarray(hashed - position));
+      hashed = end;
+      onBytes?.(end);
+    }
+    if (hashed < size || checked) return;
+    checked = true;
+    checkDigest(descriptor, hasher.digest());
+  };
+}
+
+/**
+ * Checks that a manifest is the one that was asked for.
+ * @throws RegistryError SIZE_INVALID, DIGEST_INVALID
+ */
+export function verifyManifest({ bytes }: StoredManifest, expected: Descriptor): void {
+  if (bytes.byteLength !== expected.size) throw wrongSize(expected, `${bytes.byteLength}`);
+  checkDigest(expected, digestOf(bytes, algorithmOf(expected.digest)));
+}
+
+function checkDigest({ digest }: Descriptor, found: string): void {
+  if (digest === found) return;
+  throw new RegistryError("DIGEST_INVALID", `the source sent other bytes for ${digest}: theirs is ${found}`);
+}
+
+function wrongSize({ digest, size }: Descriptor, found: string): RegistryError {
+  return new RegistryError("SIZE_INVALID", `the source sent ${found} bytes for ${digest}, which has ${size}`);
+}
