@@ -1,7 +1,9 @@
+import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import { type RunningServer, startServer } from "../server/server.ts";
 import { loadSettings, requireAccessDecision, type Settings, SettingsError } from "../server/settings.ts";
+import { startWorkers } from "../server/workers.ts";
 
 /** Flags of `berth serve`, as typed. */
 export interface ServeFlags {
@@ -33,7 +35,7 @@ export async function serve(flags: ServeFlags): Promise<number> {
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
     settings = loadSettings(byPath, process.env, config ?? process.env.BERTH_CONFIG);
     requireAccessDecision(settings);
-    server = await startServer({ settings });
+    server = await start(settings);
   } catch (error) {
     process.stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
@@ -45,6 +47,11 @@ export async function serve(flags: ServeFlags): Promise<number> {
   });
   await server.stop();
   return 0;
+}
+
+function start(settings: Settings): Promise<RunningServer> {
+  const workers = settings.workers === "auto" ? availableParallelism() : settings.workers;
+  return workers === 1 ? startServer({ settings }) : startWorkers(settings, workers);
 }
 
 function explain(error: unknown): string {

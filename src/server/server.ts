@@ -1,21 +1,26 @@
-import { readFileSync } from "node:fs";
 import type { Registry } from "../registry/registry.ts";
+import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createHandler, type Pages } from "./handler.ts";
+import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import { readOnly } from "./read-only.ts";
-import { emptyResponse, jsonResponse } from "./responses.ts";
+import { jsonResponse } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 
-/** A server that listens. */
+/** A server that listens, in one process or several. */
 export interface RunningServer {
   /** Such as `http://127.0.0.1:5000`. */
   readonly address: string;
-  /** What this process counted. */
-  snapshot(): Snapshot;
   /** Takes no new work, lets transfers finish within the settings' limit, closes the store. */
   stop(): Promise<void>;
+}
+
+/** A server in this process. */
+export interface ServerProcess extends RunningServer {
+  /** What this process counted. */
+  snapshot(): Snapshot;
 }
 
 export interface ServerOptions {
@@ -35,8 +40,9 @@ export async function startServer({
   slot = 0,
   slots = 1,
   collect,
-}: ServerOptions): Promise<RunningServer> {
+}: ServerOptions): Promise<ServerProcess> {
   const log = createLog(settings["log-level"]);
+  const lock = slots === 1 ? await lockFolder(settings.data) : undefined; // of several, the supervisor has it
   const store = await openStore({
     folder: settings.data,
     slot,
@@ -49,40 +55,19 @@ export async function startServer({
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
   const registry: Registry = settings.access.open === "pull" ? readOnly(store.registry) : store.registry;
   const handle = createHandler({ registry, pages: createPages(store, everySnapshot, state), log, metrics });
-  const server = listen(settings, slots, handle, log);
+  const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   return {
-    address: `${settings.tls ? "https" : "http"}://${server.hostname?.includes(":") ? `[${server.hostname}]` : server.hostname}:${server.port}`,
+    address: listener.address,
     snapshot: metrics.snapshot,
     async stop() {
       state.stopping = true;
       clearInterval(sweep);
-      const limit = new Promise((resolve) => setTimeout(resolve, settings["stop-seconds"] * 1000).unref());
-      await Promise.race([server.stop(false), limit]);
-      await server.stop(true);
+      await listener.stop(settings["stop-seconds"] * 1000);
       await store.close();
+      lock?.release();
     },
   };
-}
-
-function listen(settings: Settings, slots: number, handle: ReturnType<typeof createHandler>, log: Log) {
-  const colon = settings.listen.lastIndexOf(":");
-  return Bun.serve({
-    hostname: settings.listen.slice(0, colon).replace(/^\[|\]$/g, ""),
-    port: Number(settings.listen.slice(colon + 1)),
-    reusePort: slots > 1,
-    development: false,
-    idleTimeout: 120,
-    maxRequestBodySize: Number.MAX_SAFE_INTEGER,
-    ...(settings.tls
-      ? { tls: { cert: readFileSync(settings.tls.certificate), key: readFileSync(settings.tls.key) } }
-      : {}),
-    fetch: (request, server) => handle(request, server),
-    error(error) {
-      log.error({ err: error }, "failed outside of a request");
-      return emptyResponse(500, {});
-    },
-  });
 }
 
 function createPages(

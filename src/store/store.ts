@@ -9,6 +9,7 @@ import { digestOf } from "../registry/hash.ts";
 import type { Page, PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { createBlobFiles, makeDurableFolder } from "./blobs/files.ts";
 import type { ManifestRow, Metadata } from "./metadata/metadata.ts";
+import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
 import { blobDescriptor, createUploads } from "./uploads.ts";
@@ -47,6 +48,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await makeDurableFolder(join(folder, "blobs"));
   await makeDurableFolder(uploadFolder);
   const metadata = openSqliteMetadata(join(folder, "metadata.db"));
+  const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db")) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
   await sessions.recover();
@@ -63,7 +65,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     ...createManifests(metadata),
     ...createLists(metadata),
   };
-  return { registry, metadata, uploads: sessions, close: () => metadata.close() };
+  const close = async (): Promise<void> => {
+    await checkpointer?.close();
+    await metadata.close();
+  };
+  return { registry, metadata, uploads: sessions, close };
 }
 
 type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlob">;

@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { RegistryError } from "../../../oci/errors.ts";
+import { errorCode } from "../../blobs/files.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { migrate } from "./schema.ts";
 
@@ -31,7 +32,7 @@ export type Bindings = (string | number | null | Uint8Array)[];
 export function openDatabase(path: string): SqliteDatabase {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
   db.run("PRAGMA busy_timeout = 10000");
-  db.run("PRAGMA journal_mode = WAL");
+  useWriteAheadLog(db);
   db.run("PRAGMA synchronous = NORMAL");
   db.run("PRAGMA foreign_keys = OFF"); // each reference is checked where it is written
   db.run("PRAGMA wal_autocheckpoint = 0"); // the checkpointer does it, off the event loop
@@ -50,6 +51,21 @@ export function openDatabase(path: string): SqliteDatabase {
     close: () => close(db, journal),
   };
 }
+
+/** Other workers may open the new file at the same time; SQLite's busy timeout does not cover this change of mode. */
+function useWriteAheadLog(db: Database): void {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      db.run("PRAGMA journal_mode = WAL");
+      return;
+    } catch (error) {
+      if (attempt === openAttempts || !errorCode(error).startsWith("SQLITE_BUSY")) throw error;
+      Bun.sleepSync(25);
+    }
+  }
+}
+
+const openAttempts = 100;
 
 function currentVersion(db: Database): number {
   return db.query<{ user_version: number }, []>("PRAGMA user_version").get()?.user_version ?? 0;
@@ -77,7 +93,7 @@ async function close(db: Database, journal: Journal): Promise<void> {
 }
 
 function asRegistryError(error: unknown): unknown {
-  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const code = errorCode(error);
   if (code === "SQLITE_FULL" || code.startsWith("SQLITE_IOERR")) {
     return new RegistryError(
       "STORAGE_FULL",

@@ -1,0 +1,36 @@
+// The program of one worker process; workers.ts starts it.
+import type { Snapshot } from "./metrics.ts";
+import { startServer } from "./server.ts";
+import type { WorkerMessage, WorkerOrder } from "./workers.ts";
+
+await run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it
+
+async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
+  const send = (message: WorkerMessage): void => void process.send?.(message);
+  const waiting = new Map<number, (snapshots: readonly Snapshot[]) => void>();
+  let questions = 0;
+  const collect = (): Promise<readonly Snapshot[]> =>
+    new Promise((resolve) => {
+      const id = ++questions;
+      waiting.set(id, resolve);
+      send({ kind: "collect", asker: slot, id });
+    });
+  try {
+    const server = await startServer({ settings, slot, slots, collect });
+    process.on("message", (message: WorkerMessage) => {
+      if (message.kind === "collect") send({ ...message, kind: "report", snapshot: server.snapshot() });
+      if (message.kind === "collected") {
+        waiting.get(message.id)?.(message.snapshots);
+        waiting.delete(message.id);
+      }
+    });
+    const stop = (): void => void server.stop().then(() => process.exit(0));
+    process.once("SIGTERM", stop);
+    process.once("disconnect", stop); // the supervisor is gone
+    process.on("SIGINT", () => {}); // a terminal sends it to everybody; the supervisor decides
+    send({ kind: "ready", address: server.address });
+  } catch (error) {
+    send({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+    process.exit(1);
+  }
+}

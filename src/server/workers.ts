@@ -1,0 +1,95 @@
+import { lockFolder } from "../store/lock.ts";
+import { probePort } from "./listen.ts";
+import { createLog } from "./log.ts";
+import type { Snapshot } from "./metrics.ts";
+import type { RunningServer } from "./server.ts";
+import type { Settings } from "./settings.ts";
+
+/** What a worker process is told when it starts, as JSON in `BERTH_WORKER`. */
+export interface WorkerOrder {
+  readonly settings: Settings;
+  readonly slot: number;
+  readonly slots: number;
+}
+
+/** Between the supervisor and its workers. `asker` is the slot of the worker that wants to know. */
+export type WorkerMessage =
+  | { readonly kind: "ready"; readonly address: string }
+  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "collect"; readonly asker: number; readonly id: number }
+  | { readonly kind: "report"; readonly asker: number; readonly id: number; readonly snapshot: Snapshot }
+  | { readonly kind: "collected"; readonly id: number; readonly snapshots: readonly Snapshot[] };
+
+type Child = ReturnType<typeof Bun.spawn>;
+
+const restartMs = 500;
+/** A worker that does not answer in time is left out of the metrics. */
+const collectMs = 1000;
+
+/** Runs several worker processes on one port and one store, and starts again those that die. */
+export async function startWorkers(settings: Settings, slots: number): Promise<RunningServer> {
+  const log = createLog(settings["log-level"]);
+  const lock = await lockFolder(settings.data);
+  const port = probePort(settings);
+  const fixed = { ...settings, listen: settings.listen.replace(/:\d+$/, `:${port}`) };
+  const children: (Child | undefined)[] = [];
+  const collecting = new Map<string, Snapshot[]>();
+  let stopping = false;
+
+  const onMessage = (message: WorkerMessage): void => {
+    if (message.kind === "collect") {
+      const key = `${message.asker} ${message.id}`;
+      const snapshots: Snapshot[] = [];
+      collecting.set(key, snapshots);
+      for (const child of children) child?.send(message);
+      setTimeout(() => answer(key), collectMs).unref();
+    } else if (message.kind === "report") {
+      const key = `${message.asker} ${message.id}`;
+      const snapshots = collecting.get(key);
+      snapshots?.push(message.snapshot);
+      if (snapshots?.length === slots) answer(key);
+    }
+  };
+  const answer = (key: string): void => {
+    const snapshots = collecting.get(key);
+    if (!snapshots) return;
+    collecting.delete(key);
+    const [asker, id] = key.split(" ").map(Number);
+    children[asker ?? 0]?.send({ kind: "collected", id: id ?? 0, snapshots } satisfies WorkerMessage);
+  };
+
+  const start = (slot: number): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const order: WorkerOrder = { settings: fixed, slot, slots };
+      children[slot] = Bun.spawn([process.execPath, new URL("./worker.ts", import.meta.url).pathname], {
+        env: { ...process.env, BERTH_WORKER: JSON.stringify(order) },
+        stdio: ["ignore", "inherit", "inherit"],
+        ipc(message: WorkerMessage) {
+          if (message.kind === "ready") resolve(message.address);
+          else if (message.kind === "failed") reject(new Error(message.reason));
+          else onMessage(message);
+        },
+        onExit(_child, code, signal) {
+          children[slot] = undefined;
+          reject(new Error(`worker ${slot} ended before it was ready`));
+          if (stopping) return;
+          log.error({ slot, code, signal }, "a worker ended, starting it again");
+          setTimeout(() => stopping || start(slot).catch(() => {}), restartMs); // its next end starts it once more
+        },
+      });
+    });
+
+  const stop = async (): Promise<void> => {
+    stopping = true;
+    for (const child of children) child?.kill("SIGTERM");
+    await Promise.all(children.map((child) => child?.exited));
+    lock.release();
+  };
+  try {
+    const [address = ""] = await Promise.all(Array.from({ length: slots }, (_, slot) => start(slot)));
+    return { address, stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
