@@ -1,7 +1,7 @@
 // The program of one worker process; workers.ts starts it.
 import type { Snapshot } from "./metrics.ts";
 import { startServer } from "./server.ts";
-import type { WorkerMessage, WorkerOrder } from "./workers.ts";
+import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
 await run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it
 

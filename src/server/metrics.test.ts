@@ -1,0 +1,41 @@
+import { describe, expect, test } from "bun:test";
+import { createMetrics, renderMetrics } from "./metrics.ts";
+
+const totals = { repositories: 2, blobs: 3, blobBytes: 40, bytesReceived: 50, bytesSaved: 60 };
+
+describe("renderMetrics", () => {
+  test("renderMetrics adds up what several processes counted", () => {
+    const [one, other] = [createMetrics(), createMetrics()];
+    one.countRequest("tag", "GET", 200, 0.5);
+    one.countRequest("tag", "GET", 200, 30);
+    other.countRequest("tag", "GET", 200, 100_000);
+    other.countRequest("blob", "HEAD", 404, 2);
+    one.countBytes(10, 1);
+    other.countBytes(5, 2);
+    const text = renderMetrics([one.snapshot(), other.snapshot()], { totals, openUploads: 7 });
+    for (const line of [
+      'berth_http_requests_total{route="tag",method="GET",code="200"} 3',
+      'berth_http_requests_total{route="blob",method="HEAD",code="404"} 1',
+      'berth_http_request_duration_seconds_bucket{route="tag",le="0.001"} 1',
+      'berth_http_request_duration_seconds_bucket{route="tag",le="0.1"} 2',
+      'berth_http_request_duration_seconds_bucket{route="tag",le="60"} 2',
+      'berth_http_request_duration_seconds_bucket{route="tag",le="+Inf"} 3',
+      'berth_http_request_duration_seconds_count{route="tag"} 3',
+      "berth_blob_bytes_in_total 15",
+      "berth_blob_bytes_out_total 3",
+      "berth_blob_bytes_saved_total 60",
+      "berth_uploads_open 7",
+    ]) {
+      expect(text.split("\n")).toContain(line);
+    }
+  });
+
+  test("renderMetrics writes only lines of the text format", () => {
+    const metrics = createMetrics();
+    metrics.countRequest("tag", "GET", 200, 1);
+    const lines = renderMetrics([metrics.snapshot()], { totals, openUploads: 0 }).trimEnd().split("\n");
+    const shape =
+      /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? [0-9.e+-]+)$/;
+    expect(lines.filter((line) => !shape.test(line))).toEqual([]);
+  });
+});
