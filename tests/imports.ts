@@ -120,6 +120,7 @@ function directionProblem(
 ): string | undefined {
   const other = roomOf(target);
   if (target === "package.json") return undefined; // the version
+  if (target.startsWith("tests/fixtures/") && module.path.endsWith(".test.ts")) return undefined;
   if (other === undefined) return "it is outside of src";
   if (imported?.isTestCode && !module.isTestCode) return "it is test code";
   if (other === room) return undefined;
