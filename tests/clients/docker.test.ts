@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type ContainerTools, makeContainerTools } from "../fixtures/container-tools.ts";
+import { buildIndex, type ContainerTools, makeContainerTools } from "../fixtures/container-tools.ts";
 import { type DockerEngine, startDockerEngine } from "../fixtures/docker-engine.ts";
 import { smallLayers, writeBuildContext } from "../fixtures/images.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
@@ -143,9 +143,11 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docker engine", () => {
 
   describe.skipIf(!isAvailable("buildah"))("with an index that buildah pushed", () => {
     let tools: ContainerTools;
+    const platforms = ["linux/amd64", "linux/arm64"];
 
     beforeAll(async () => {
       tools = await makeContainerTools([berth.host]);
+      await buildIndex(tools, "multi", platforms);
     });
 
     afterAll(() => tools?.remove());
@@ -153,36 +155,14 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docker engine", () => {
     test.each(["oci", "v2s2"])(
       "docker pull takes its platform from it when the format is %s",
       async (format) => {
-        const list = `multi:${format}`;
-        await tools.buildah("manifest", "create", list);
         const target = `${berth.host}/gallery/multi:${format}`;
-        for (const platform of ["linux/amd64", "linux/arm64"]) {
-          const seed = `${format}-${platform.replace("/", "-")}`;
-          const context = await writeBuildContext({ folder: join(folder, seed), seed, layers: smallLayers });
-          await tools.buildah("bud", "--quiet", "--layers", "--platform", platform, "--tag", seed, context);
-          await tools.buildah("manifest", "add", list, `localhost/${seed}`);
-        }
-        await tools.buildah(
-          "manifest",
-          "push",
-          "--all",
-          "--tls-verify=false",
-          "--format",
-          format,
-          list,
-          `docker://${target}`,
-        );
-
-        for (const platform of ["linux/amd64", "linux/arm64"]) {
+        const how = ["--all", "--tls-verify=false", "--format", format];
+        await tools.buildah("manifest", "push", ...how, "multi", `docker://${target}`);
+        for (const platform of platforms) {
           await engine.docker("pull", "--platform", platform, target);
-          const pulled = await engine.docker(
-            "image",
-            "inspect",
-            "--format",
-            "{{.Os}}/{{.Architecture}} {{.Config.Labels.seed}}",
-            target,
-          );
-          expect(pulled).toBe(`${platform} ${format}-${platform.replace("/", "-")}`);
+          const template = "{{.Os}}/{{.Architecture}} {{.Config.Labels.seed}}";
+          const pulled = await engine.docker("image", "inspect", "--format", template, target);
+          expect(pulled).toBe(`${platform} multi-${platform.replace("/", "-")}`);
         }
       },
     );
