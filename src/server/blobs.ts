@@ -22,8 +22,9 @@ export async function getBlob(
   const condition = request.headers.get("if-range");
   const range =
     asked !== null && (condition === null || condition === etag) ? parseRange(asked, size) : undefined;
-  context.allowSlowReader();
-  context.count(0, range ? range.last - range.first + 1 : size);
+  const sent = range ? range.last - range.first + 1 : size;
+  context.allowSlowReader(sent);
+  context.count(0, sent);
   return sendBlob(handle, range, headers);
 }
 

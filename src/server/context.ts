@@ -8,8 +8,10 @@ export interface Context {
   readonly registry: Registry;
   /** For the log, and for the person who reads an error. */
   readonly requestId: string;
-  /** Keeps the server from ending the connection while bytes move slowly. */
-  allowSlowReader(): void;
+  /** The request's body may come slowly: whoever reads it watches over it. */
+  allowSlowBody(): void;
+  /** The answer's body, of `size` bytes, may be read slowly. */
+  allowSlowReader(size: number): void;
   /** Counts bytes of blobs that came in and go out. */
   count(bytesIn: number, bytesOut: number): void;
 }

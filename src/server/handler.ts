@@ -52,7 +52,8 @@ export function createHandler(
           query,
           registry,
           requestId,
-          allowSlowReader: () => connection.timeout(request, 0),
+          allowSlowBody: () => connection.timeout(request, 0),
+          allowSlowReader: (size) => allowSlowReader(connection, request, size),
           count: metrics.countBytes,
         };
         const answer = handleRoute(context, route);
@@ -71,6 +72,22 @@ export function createHandler(
     }
     return response;
   };
+}
+
+/** A body of up to this many bytes is with the system at once: the server's own idle time is right for it. */
+const smallBody = 1024 * 1024;
+/** Readers may be this slow, in bytes a second, and begin this late. */
+const slowestRate = 8 * 1024;
+const readerGraceMs = 120_000;
+
+/**
+ * The server's idle time would cut a slow reader of a large blob, and without one a reader that stopped would stay for
+ * ever: it is suspended for as long as the slowest reader needs.
+ */
+function allowSlowReader(connection: Connection, request: Request, size: number): void {
+  if (size <= smallBody) return;
+  connection.timeout(request, 0);
+  setTimeout(() => connection.timeout(request, 30), readerGraceMs + (size / slowestRate) * 1000).unref();
 }
 
 function splitUrl(url: string): { path: string; query: URLSearchParams } {

@@ -50,6 +50,9 @@ export async function startServer({
     stallMs: settings["stall-seconds"] * 1000,
     maxOpenUploads: settings["max-open-uploads"],
   });
+  process.on("unhandledRejection", (error) =>
+    log.error({ err: error }, "a promise nobody waited for failed"),
+  );
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];

@@ -148,7 +148,7 @@ function mayHaveBody(request: Request): boolean {
 }
 
 function bodyOf(context: Context): ReadableStream<Uint8Array> {
-  context.allowSlowReader();
+  context.allowSlowBody();
   // Safe: bun-types and the library disagree about the type of the same stream.
   return (context.request.body as ReadableStream<Uint8Array> | null) ?? emptyStream();
 }
