@@ -53,8 +53,13 @@ const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesOptions): UploadFiles {
   let counted = { at: 0, count: 0 };
+  let counting: Promise<void> | undefined;
+  const recount = async (): Promise<void> => {
+    counted = { at: Date.now(), count: (await readdir(folder)).length };
+    counting = undefined;
+  };
   const count = async (): Promise<number> => {
-    if (Date.now() - counted.at > 1000) counted = { at: Date.now(), count: (await readdir(folder)).length };
+    if (Date.now() - counted.at > 1000) await (counting ??= recount());
     return counted.count;
   };
   const pathOf = (repository: RepositoryName, id: string): string => {
