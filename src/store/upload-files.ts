@@ -58,9 +58,10 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
     counted = { at: Date.now(), count: (await readdir(folder)).length };
     counting = undefined;
   };
-  const count = async (): Promise<number> => {
-    if (Date.now() - counted.at > 1000) await (counting ??= recount());
-    return counted.count;
+  const refreshCount = async (): Promise<void> => {
+    if (Date.now() - counted.at <= 1000) return;
+    counting ??= recount();
+    await counting;
   };
   const pathOf = (repository: RepositoryName, id: string): string => {
     if (!idShape.test(id)) throw unknown(id);
@@ -76,9 +77,13 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
 
   return {
     folder,
-    count,
+    async count() {
+      await refreshCount();
+      return counted.count;
+    },
     async create(repository, id) {
-      if ((await count()) >= maxOpen) {
+      await refreshCount();
+      if (counted.count >= maxOpen) {
         throw new RegistryError(
           "TOOMANYREQUESTS",
           `${maxOpen} uploads are open, no more are taken: finish or cancel some, or try again later`,
