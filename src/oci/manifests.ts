@@ -7,7 +7,8 @@ import { parseStrictJson } from "./strict-json.ts";
 /** The most bytes that a manifest may have. The spec asks registries for at least 4 MiB. */
 export const maxManifestSize = 8 * 1024 * 1024;
 
-interface ManifestFields {
+/** What an image manifest and an index have in common. */
+export interface ManifestFields {
   /** The type that the manifest is stored and served under, one that `isManifestType` knows. */
   readonly mediaType: string;
   readonly artifactType?: string;
