@@ -182,7 +182,7 @@ describe("parseManifest", () => {
       fc.property(fc.constantFrom<object>(image, index), fc.dictionary(keys, values), (base, changes) => {
         try {
           const manifest = parse({ ...base, ...changes });
-          expect([ociManifest, ociIndex] as string[]).toContain(manifest.mediaType);
+          expect<string[]>([ociManifest, ociIndex]).toContain(manifest.mediaType);
         } catch (error) {
           expect(error).toMatchObject({ name: "RegistryError", code: "MANIFEST_INVALID" });
         }
