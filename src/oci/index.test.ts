@@ -1,10 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 
-const folder = new URL(".", import.meta.url);
-const sources = readdirSync(folder)
+const sources = readdirSync(import.meta.dir)
   .filter((name) => name.endsWith(".ts") && !name.endsWith(".test.ts") && name !== "index.ts")
-  .map((name) => ({ name, lines: readFileSync(new URL(name, folder), "utf8").split("\n") }));
+  .map((name) => ({ name, lines: readFileSync(join(import.meta.dir, name), "utf8").split("\n") }));
 
 /** The lines that declare an export. The formatter puts each at the beginning of a line. */
 function exportsOf(lines: readonly string[]): { readonly declaration: string; readonly before: string }[] {
