@@ -19,6 +19,7 @@ const programs = {
   podman: { packages: ["podman"], purposes: ["tests"], needsRoot: true },
   buildah: { packages: ["buildah"], purposes: ["tests"], needsRoot: true },
   "docker-registry": { packages: ["docker-registry"], purposes: ["tests", "bench"], needsRoot: false },
+  openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
   nginx: { packages: ["nginx-light", "nginx"], purposes: ["bench"], needsRoot: false },
   wrk: { packages: ["wrk"], purposes: ["bench"], needsRoot: false },
   ab: { packages: ["apache2-utils"], purposes: ["bench"], needsRoot: false },

@@ -21,6 +21,8 @@ export interface ListenOptions {
   readonly log: Log;
 }
 
+/** How often it is asked whether the last requests are answered. */
+const pollMs = 20;
 /** How often certificate files are looked at. */
 const certificateCheckMs = 5000;
 
@@ -53,8 +55,9 @@ export function listen(options: ListenOptions): Listener {
     address: `${settings.tls ? "https" : "http"}://${host}:${port}`,
     async stop(limitMs) {
       clearInterval(timer);
-      const limit = new Promise((resolve) => setTimeout(resolve, limitMs).unref());
-      await Promise.race([current.stop(false), limit]);
+      const deadline = Date.now() + limitMs;
+      current.stop(false); // its promise does not wait for the bodies of requests
+      while (current.pendingRequests > 0 && Date.now() < deadline) await Bun.sleep(pollMs);
       await current.stop(true);
     },
   };

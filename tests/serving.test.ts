@@ -1,0 +1,142 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFile, readdir, readFile, rm } from "node:fs/promises";
+import { connect } from "node:net";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { attempt, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { startBerth } from "./fixtures/registries.ts";
+import { isAvailable, programPath } from "./programs.ts";
+
+const main = join(import.meta.dir, "..", "src", "cli", "main.ts");
+const serve = (...args: string[]) => attempt(process.execPath, [main, "serve", ...args]);
+let folder: string;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+describe("berth serve", () => {
+  test("serve refuses an address that others reach when nobody said who may push", async () => {
+    const { exitCode, stderr } = await serve("--listen", "0.0.0.0:0", "--data", join(folder, "a"));
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain("--open");
+  });
+
+  test.each(["1", "2"])(
+    "serve names the trouble when the port or the data are taken with %s workers",
+    async (workers) => {
+      const data = join(folder, `taken-${workers}`);
+      const berth = await startBerth({ data, args: ["--workers", workers] });
+      try {
+        const port = await serve(
+          "--listen",
+          berth.host,
+          "--data",
+          join(folder, "other"),
+          "--workers",
+          workers,
+        );
+        expect(port).toMatchObject({ exitCode: 1, stdout: "" });
+        expect(port.stderr).toContain("the port is taken");
+        const lock = await serve("--listen", "127.0.0.1:0", "--data", data, "--workers", workers);
+        expect(lock).toMatchObject({ exitCode: 1, stdout: "" });
+        expect(lock.stderr).toContain("another Berth is using the data folder");
+      } finally {
+        await berth.stop();
+      }
+    },
+  );
+
+  test("serve sums the metrics of its workers and starts again one that died", async () => {
+    const berth = await startBerth({ args: ["--workers", "2"] });
+    try {
+      for (let request = 0; request < 20; request++) {
+        await fetch(`${berth.url}/v2/`, { headers: { connection: "close" } });
+      }
+      const metrics = await (await fetch(`${berth.url}/metrics`)).text();
+      expect(metrics).toContain('berth_http_requests_total{route="base",method="GET",code="200"} 20\n');
+      const children = await readFile(
+        `/proc/${berth.process.pid}/task/${berth.process.pid}/children`,
+        "utf8",
+      );
+      process.kill(Number(children.trim().split(" ")[0]), "SIGKILL");
+      await berth.process.waitForOutput(/a worker ended, starting it again/);
+      expect((await fetch(`${berth.url}/readyz`)).status).toBe(200);
+    } finally {
+      await berth.stop();
+    }
+  });
+
+  test("serve finishes an upload that is under way when it is told to stop", async () => {
+    const data = join(folder, "stopping");
+    const berth = await startBerth({ data });
+    const started = await fetch(`${berth.url}/v2/a/blobs/uploads/`, { method: "POST" });
+    const port = Number(berth.host.split(":")[1]);
+    const socket = connect(port, "127.0.0.1");
+    const answered = text(socket);
+    const location = started.headers.get("location");
+    socket.write(`PATCH ${location} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\nab`);
+    await waitUntil(async () =>
+      (await readdir(join(data, "uploads"))).some((name) => name.endsWith(".busy0")),
+    );
+    const stopped = berth.process.stop();
+    await waitUntil(
+      async () =>
+        !(await fetch(`${berth.url}/healthz`).then(
+          (response) => response.ok,
+          () => false,
+        )),
+    );
+    socket.write("cd");
+    const answer = await answered;
+    expect(answer).toStartWith("HTTP/1.1 202");
+    expect(answer).toContain("0-3");
+    expect(await stopped).toBe(0);
+    await berth.stop();
+  });
+});
+
+describe.skipIf(!isAvailable("openssl"))("berth serve with TLS", () => {
+  test("serve takes a new certificate when the files change, and refuses a key of another", async () => {
+    const [first, second] = [await makeCertificate("first"), await makeCertificate("second")];
+    const files = { certificate: join(folder, "live.pem"), key: join(folder, "live.key") };
+    await copyFile(first.certificate, files.certificate);
+    await copyFile(first.key, files.key);
+    const wrong = await serve(...tlsFlags({ ...first, key: second.key }), "--data", join(folder, "b"));
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toContain("does not belong to the certificate");
+    const berth = await startBerth({ args: tlsFlags(files) });
+    try {
+      expect(await subjectOf(berth.host)).toContain("first");
+      await copyFile(second.certificate, files.certificate);
+      await copyFile(second.key, files.key);
+      await berth.process.waitForOutput(/took the new certificate/);
+      await waitUntil(async () => (await subjectOf(berth.host)).includes("second"));
+    } finally {
+      await berth.stop();
+    }
+  }, 30_000);
+});
+
+function tlsFlags(files: { readonly certificate: string; readonly key: string }): string[] {
+  return ["--listen", "127.0.0.1:0", "--tls-certificate", files.certificate, "--tls-key", files.key];
+}
+
+async function makeCertificate(name: string) {
+  const files = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
+  const subject = ["-subj", `/CN=${name}`, "-days", "2"];
+  const output = ["-keyout", files.key, "-out", files.certificate];
+  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+  await succeed(programPath("openssl"), ["req", "-x509", ...kind, ...subject, ...output]);
+  return files;
+}
+
+async function subjectOf(host: string): Promise<string> {
+  const { stdout } = await attempt(programPath("openssl"), ["s_client", "-connect", host]);
+  return /subject=.*/.exec(stdout)?.[0] ?? "";
+}
+
+async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await Bun.sleep(20);
+}
