@@ -6,7 +6,7 @@ import { isIndex, parseManifest } from "../oci/manifests.ts";
 import type { RepositoryName, Tag } from "../oci/names.ts";
 import { nearest } from "../oci/near.ts";
 import { digestOf } from "../registry/hash.ts";
-import type { Page, PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
+import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { createBlobFiles, makeDurableFolder } from "./blobs/files.ts";
 import type { ManifestRow, Metadata } from "./metadata/metadata.ts";
 import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
@@ -166,13 +166,11 @@ function createLists(metadata: Metadata): Lists {
   });
   return {
     async listTags(repository, options = {}) {
-      const page = keyset(options, maxPage);
-      return page.limit === 0 ? emptyPage : metadata.listTags(repository, page);
+      return metadata.listTags(repository, keyset(options, maxPage));
     },
     async listReferrers(repository, digest, options = {}) {
       const page = keyset(options, maxReferrersPage);
       const { artifactType } = options;
-      if (page.limit === 0) return emptyPage;
       return metadata.listReferrers(
         repository,
         digest,
@@ -180,8 +178,7 @@ function createLists(metadata: Metadata): Lists {
       );
     },
     async listRepositories(options = {}) {
-      const page = keyset(options, maxPage);
-      return page.limit === 0 ? emptyPage : metadata.listRepositories(page);
+      return metadata.listRepositories(keyset(options, maxPage));
     },
     async suggestTags(repository, missing) {
       const { near, newest } = await metadata.tagsNear(repository, missing);
@@ -193,5 +190,3 @@ function createLists(metadata: Metadata): Lists {
     },
   };
 }
-
-const emptyPage: Page<never> = { items: [] };
