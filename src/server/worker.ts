@@ -26,7 +26,8 @@ async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
     });
     const stop = (): void => void server.stop().then(() => process.exit(0));
     process.once("SIGTERM", stop);
-    process.once("disconnect", stop); // the supervisor is gone
+    // The supervisor was killed, and its lock on the data went with it: another may start at once.
+    process.once("disconnect", () => process.exit(1));
     process.on("SIGINT", () => {}); // a terminal sends it to everybody; the supervisor decides
     send({ kind: "ready", address: server.address });
   } catch (error) {
