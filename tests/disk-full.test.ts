@@ -1,0 +1,68 @@
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { missingOf, type PushedImage, PushRefused, pushImage } from "./fixtures/pushes.ts";
+import { startBerth } from "./fixtures/registries.ts";
+
+// Root of a container often may not mount.
+const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
+
+/** Pushes images until the disk is full. Resolves to the refusal. */
+async function fill(url: string, pushed: PushedImage[], layerSize: number): Promise<PushRefused> {
+  for (;;) {
+    try {
+      pushed.push(await pushImage(url, "disk/full", `image-${pushed.length}`, [layerSize]));
+    } catch (error) {
+      if (error instanceof PushRefused) return error;
+      throw error;
+    }
+  }
+}
+
+async function missingOfAll(url: string, images: readonly PushedImage[]): Promise<readonly string[]> {
+  return (await Promise.all(images.map((image) => missingOf(url, image)))).flat();
+}
+
+test.skipIf(!mayMount)(
+  "serve refuses pushes and loses nothing when its disk is full, and takes them when there is room again (needs root that may mount)",
+  async () => {
+    const disk = await makeTemporaryFolder();
+    await succeed("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", disk]);
+    try {
+      const data = join(disk, "data");
+      const berth = await startBerth({ data });
+      try {
+        const pushed: PushedImage[] = [];
+        for (const layerSize of [2_000_000, 100_000, 4000]) {
+          const refused = await fill(berth.url, pushed, layerSize);
+          expect(refused.status).toBe(507);
+          expect(JSON.parse(refused.message).errors[0]).toMatchObject({
+            code: "STORAGE_FULL",
+            message: expect.stringMatching(/full/),
+          });
+        }
+        expect(pushed.length).toBeGreaterThan(4);
+        expect(await missingOfAll(berth.url, pushed)).toEqual([]);
+        expect((await fetch(`${berth.url}/readyz`)).status).toBe(200);
+
+        await succeed("mount", ["-o", "remount,size=64m", disk]);
+        pushed.push(await pushImage(berth.url, "disk/full", "after", [2_000_000]));
+        expect(await missingOfAll(berth.url, pushed)).toEqual([]);
+      } finally {
+        await berth.stop();
+      }
+      const again = await startBerth({ data });
+      try {
+        expect((await fetch(`${again.url}/v2/disk/full/manifests/after`)).status).toBe(200);
+      } finally {
+        await again.stop();
+      }
+    } finally {
+      await succeed("umount", [disk]);
+      await rm(disk, { recursive: true });
+    }
+  },
+  60_000,
+);
