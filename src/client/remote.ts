@@ -1,0 +1,93 @@
+import type { ErrorCode } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/names.ts";
+import type { OperationOptions } from "../registry/registry.ts";
+import { createAuthorizer } from "./auth.ts";
+import type { CredentialSource } from "./credentials.ts";
+import { type Answer, createExchanger, type Exchange, ExchangeError } from "./exchanges.ts";
+import { type Attempt, failureOf, unreachable } from "./failures.ts";
+import type { RetryPolicy } from "./retries.ts";
+import type { Scope } from "./scopes.ts";
+import type { Transport } from "./transport.ts";
+import { onceEach, parseWarnings } from "./warnings.ts";
+
+/** What a registry is asked. */
+export interface Question
+  extends Pick<Exchange, "method" | "headers" | "body" | "size" | "isOnce" | "streams"> {
+  /** A path below `/v2/`, or an address that the registry gave. */
+  readonly to: string | URL;
+  readonly scopes: readonly Scope[];
+  /** Stands behind "cannot" in messages. */
+  readonly action: string;
+  /** Statuses that are no error. */
+  readonly accept: readonly number[];
+  /** The code of an answer 404 that names none; NAME_UNKNOWN if absent. */
+  readonly notFound?: ErrorCode;
+}
+
+/** The registry at the other end, with all that concerns no single operation taken care of. */
+export interface Remote {
+  /** As it was named to the client. */
+  readonly name: string;
+  readonly policy: RetryPolicy;
+  urlOf(path: string): URL;
+  /** A repository for messages. */
+  nameOf(repository: RepositoryName): string;
+  /**
+   * @throws RegistryError what the registry answered, UNAVAILABLE when it did not; the body's own error;
+   *   `signal.reason`
+   */
+  ask(question: Question, options?: OperationOptions): Promise<Answer>;
+}
+
+/** Options of {@link createRemote}. */
+export interface RemoteOptions {
+  readonly name: string;
+  /** Scheme, host and port. */
+  readonly url: URL;
+  readonly transport: Transport;
+  readonly policy: RetryPolicy;
+  readonly userAgent: string;
+  readonly credentials?: CredentialSource | undefined;
+  readonly onWarning?: ((warning: string) => void) | undefined;
+}
+
+export function createRemote(options: RemoteOptions): Remote {
+  const { name, url, transport, policy, userAgent, credentials } = options;
+  const tell = onceEach(options.onWarning ?? (() => {}));
+  const exchanger = createExchanger({
+    transport,
+    policy,
+    userAgent,
+    onAnswer({ headers }, from) {
+      if (from.origin === url.origin)
+        for (const warning of parseWarnings(headers.get("warning"))) tell(warning);
+    },
+  });
+  const authorizer = createAuthorizer({
+    registry: name,
+    url,
+    exchanger,
+    ...(credentials ? { credentials } : {}),
+  });
+  const urlOf = (path: string): URL => new URL(`/v2/${path}`, url);
+
+  return {
+    name,
+    policy,
+    urlOf,
+    nameOf: (repository) => `${name}/${repository}`,
+    async ask({ to, action, accept, notFound = "NAME_UNKNOWN", ...exchange }, { signal } = {}) {
+      const { redact, loginAdvice } = authorizer;
+      const attempt: Attempt = { action, notFound, redact, loginAdvice };
+      const target = typeof to === "string" ? urlOf(to) : to;
+      try {
+        const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);
+        if (accept.includes(answer.status)) return answer;
+        await answer.body?.cancel();
+        throw failureOf(answer, attempt);
+      } catch (error) {
+        throw error instanceof ExchangeError ? unreachable(error, attempt) : error;
+      }
+    },
+  };
+}
