@@ -1,7 +1,7 @@
 // What the commands in this folder share: is the machine ready, where is Bun, and how is a program run in their place.
 // Plain Node 20 without dependencies, because it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
-import { closeSync, openSync, readFileSync, readSync } from "node:fs";
+import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import { createRequire } from "node:module";
 import { constants } from "node:os";
 import { basename, dirname, join } from "node:path";
@@ -79,10 +79,22 @@ export function findBun() {
   const installation = spawnSync(process.execPath, ["install.js"], { cwd: folder, encoding: "utf8" });
   // Looked at again, whatever it answered: another process may have done it at the same time.
   if (isNativeExecutable(executable)) return executable;
+  // The folder may be another user's. Then Bun runs from where npm put it.
+  const inPlace = findPlatformBun(join(dirname(folder), "@oven"));
+  if (inPlace) return inPlace;
   fail(
     `Bun, which runs Berth, could not be set up in ${folder}:\n${installation.stderr}${installation.stdout}` +
       "Install again without --ignore-scripts and --omit=optional, as a user who may write to that folder",
   );
+}
+
+// npm installs the one package of these that is for this platform; some versions also that of another C library.
+function findPlatformBun(folder) {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const executables = names.map((name) =>
+    join(folder, name, "bin", process.platform === "win32" ? "bun.exe" : "bun"),
+  );
+  return executables.find((path) => spawnSync(path, ["--version"]).status === 0);
 }
 
 // Until its install script has run, the file is a text that says so.
