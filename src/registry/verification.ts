@@ -25,66 +25,78 @@ export interface VerifyOptions extends OperationOptions {
 }
 
 /** Begins to verify the blob that `descriptor` describes. */
-export function createVerifier(descriptor: Descriptor, options: VerifyOptions = {}): Verifier {
-  const { signal, onBytes } = options;
+export function createVerifier(descriptor: Descriptor, { signal, onBytes }: VerifyOptions = {}): Verifier {
   const take = createDigestCheck(descriptor, onBytes);
-  const open = new Set<() => void>();
+  const open = new Set<SourceReader>();
   let failure: unknown;
 
-  const pass: Verifier["pass"] = (source, offset = 0) => {
-    const reader = source.getReader();
+  const pass: Verifier["pass"] = (stream, offset = 0) => {
+    const source = createSourceReader(stream, signal);
     let position = offset;
-    let aborted = false;
     failure = undefined;
-    const end = (): void => {
-      open.delete(stop);
-      signal?.removeEventListener("abort", onAbort);
-    };
-    const stop = (reason?: unknown): void => {
-      if (!open.has(stop)) return;
-      end();
-      reader.cancel(reason).catch(() => {}); // nobody reads it any more
-    };
-    const onAbort = (): void => {
-      aborted = true;
-      stop(signal?.reason);
+    open.add(source);
+    const end = (reason?: unknown): void => {
+      open.delete(source);
+      source.stop(reason);
     };
     const next = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
-      const { value, done } = await reader.read();
-      if (aborted) signal?.throwIfAborted(); // a cancelled read looks like the end
-      if (done) {
-        take(position, nothing);
-        if (position < descriptor.size) throw wrongSize(descriptor, `${position}`);
-        end();
-        return controller.close();
+      const bytes = await source.read();
+      take(position, bytes ?? nothing);
+      if (bytes) {
+        position += bytes.byteLength;
+        return controller.enqueue(bytes);
       }
-      if (value.byteLength === 0) return next(controller);
-      take(position, value);
-      position += value.byteLength;
-      controller.enqueue(value);
+      if (position < descriptor.size) throw wrongSize(descriptor, `${position}`);
+      end();
+      controller.close();
     };
-    open.add(stop);
-    if (signal?.aborted) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
-    return new ReadableStream<Uint8Array>(
-      {
-        pull: (controller) =>
-          next(controller).catch((error: unknown) => {
-            failure = error;
-            stop(error);
-            throw error;
-          }),
-        cancel: stop,
-      },
-      { highWaterMark: 0 },
-    );
+    const pull = (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> =>
+      next(controller).catch((error: unknown) => {
+        failure = error;
+        end(error);
+        throw error;
+      });
+    return new ReadableStream<Uint8Array>({ pull, cancel: end }, { highWaterMark: 0 });
   };
 
   return {
     pass,
     failure: () => failure,
     stop: () => {
-      for (const stop of open) stop();
+      for (const source of open) source.stop();
+      open.clear();
+    },
+  };
+}
+
+interface SourceReader {
+  /** The next bytes, at least one; `undefined` at the end. @throws the source's error; `signal.reason` */
+  read(): Promise<Uint8Array | undefined>;
+  /** Cancels the source, if it has not ended, and lets go of the signal. */
+  stop(reason?: unknown): void;
+}
+
+function createSourceReader(
+  source: ReadableStream<Uint8Array>,
+  signal: AbortSignal | undefined,
+): SourceReader {
+  const reader = source.getReader();
+  const stop = (reason?: unknown): void => {
+    signal?.removeEventListener("abort", onAbort);
+    reader.cancel(reason).catch(() => {}); // nobody reads it any more
+  };
+  const onAbort = (): void => stop(signal?.reason);
+  if (signal?.aborted) onAbort();
+  else signal?.addEventListener("abort", onAbort, { once: true });
+  return {
+    stop,
+    async read() {
+      for (;;) {
+        const { value, done } = await reader.read();
+        signal?.throwIfAborted(); // a cancelled read looks like the end
+        if (done) return undefined;
+        if (value.byteLength > 0) return value;
+      }
     },
   };
 }

@@ -35,6 +35,7 @@ export type UseRegistry = (run: (registry: Registry) => Promise<void>) => Promis
 
 const timeoutMs = 120_000;
 
+/** Binds the statement of tests to an implementation. */
 export function createContract(
   factory: RegistryFactory,
   { except = {}, runs = 30 }: ContractOptions,

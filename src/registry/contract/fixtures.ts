@@ -8,9 +8,13 @@ import { digestOf } from "../hash.ts";
 import type { ByteRange, Page, PutManifestResult, Registry } from "../registry.ts";
 import { bytesOf, streamOf } from "../streams.ts";
 
+/** Where most tests work. */
 export const repositoryA: RepositoryName = parseRepositoryName("team/a");
+/** Another repository. */
 export const repositoryB: RepositoryName = parseRepositoryName("team/b");
+/** A repository that no test makes. */
 export const emptyRepository: RepositoryName = parseRepositoryName("nobody/was/here");
+/** Tags from texts. */
 export const tags = (...names: string[]): Tag[] => names.map(parseTag);
 
 /** Bytes that look random and are the same for the same seed and size. */
@@ -24,14 +28,17 @@ export function bytesFor(seed: number, size = 1000): Uint8Array {
   return bytes;
 }
 
+/** A value as JSON. */
 export function jsonBytes(value: unknown): Uint8Array {
   return new TextEncoder().encode(JSON.stringify(value));
 }
 
+/** Bytes as UTF-8. */
 export function textOf(bytes: Uint8Array): string {
   return new TextDecoder().decode(bytes);
 }
 
+/** The descriptor of bytes. */
 export function describeBytes(
   bytes: Uint8Array,
   mediaType = "application/octet-stream",
@@ -78,6 +85,7 @@ export function heldBody(first: Uint8Array, rest: Uint8Array = new Uint8Array(0)
   return { body, held: held.promise, release: released.resolve };
 }
 
+/** Pushes a blob whole. */
 export async function pushBlob(
   registry: Registry,
   repository: RepositoryName,
@@ -123,6 +131,7 @@ export function imageBytes(config: Descriptor, layers: readonly Descriptor[], mo
   return jsonBytes({ schemaVersion: 2, mediaType: mediaTypes.ociManifest, config, layers, ...more });
 }
 
+/** An index, without its children being pushed. */
 export function indexBytes(manifests: readonly Descriptor[], more: object = {}): Uint8Array {
   return jsonBytes({ schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests, ...more });
 }
@@ -154,6 +163,7 @@ export async function pushImage(
   return { descriptor: result.descriptor, bytes, blobs, result };
 }
 
+/** Pushes an index of children that are there. */
 export async function pushIndex(
   registry: Registry,
   repository: RepositoryName,

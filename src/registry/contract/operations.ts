@@ -7,7 +7,9 @@ import { bytesFor, describeBytes, imageBytes, indexBytes, tags } from "./fixture
 
 /** The small world in which random operations meet each other often. */
 export const repositories: readonly RepositoryName[] = ["a", "a-b", "a/b"].map(parseRepositoryName);
+/** Tags of the small world. */
 export const tagNames: readonly Tag[] = tags("1", "1.0", "latest", "_x");
+/** Blobs of the small world. */
 export const blobs: readonly Uint8Array[] = [
   bytesFor(1, 10),
   bytesFor(2, 70_000),
@@ -21,7 +23,9 @@ const blobDescriptors = blobs.map((bytes, at) =>
     at === 2 ? "sha512" : "sha256",
   ),
 );
+/** Types of the referrers in the small world. */
 export const artifactTypes = ["example/sig", "example/sbom"] as const;
+/** Manifests of the small world. */
 export const manifests: readonly Omit<ManifestInput, "tags">[] = makeManifests();
 
 /** One step of a random walk. Numbers are positions in the lists above, or among the sessions that were begun. */
@@ -109,6 +113,7 @@ const operations = {
 
 const often = new Set(["putBlob", "putManifest", "startUpload", "appendUpload"]);
 
+/** Any one operation. */
 export const anyOperation = fc.oneof(
   ...Object.entries(operations).map(([kind, fields]) => ({
     weight: often.has(kind) ? 4 : 1,
@@ -172,6 +177,7 @@ export function blobAt(position: number): { readonly bytes: Uint8Array; readonly
   return { bytes, descriptor: at(blobDescriptors, position) };
 }
 
+/** A manifest of the list above, with the digest under which it is pushed. */
 export function manifestAt(position: number): Required<Omit<ManifestInput, "tags">> {
   const input = manifests[position];
   if (!input?.digest) throw new RangeError(`there is no manifest ${position}`);

@@ -24,6 +24,7 @@ export interface Player {
 
 type Of<Kind extends Operation["kind"]> = Extract<Operation, { kind: Kind }>;
 
+/** Begins without sessions. */
 export function createPlayer(registry: Registry): Player {
   const uploads = createUploadPlayer(registry);
   const perform = (operation: Operation): Promise<unknown> => {

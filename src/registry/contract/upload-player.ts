@@ -24,6 +24,7 @@ export interface UploadPlayer {
   end(): Promise<void>;
 }
 
+/** Begins without sessions. */
 export function createUploadPlayer(registry: Registry): UploadPlayer {
   const open: Session[] = [];
   /** Counted from the session that was begun last. */

@@ -30,6 +30,7 @@ export interface RunOptions {
 
 const requestBound = 8;
 
+/** Begins a copy. */
 export function createRun({ source, destination, stop, onEvent }: RunOptions): Run {
   const { signal } = stop;
   const announced = new Set<Digest>();

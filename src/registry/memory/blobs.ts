@@ -59,6 +59,7 @@ function isMountable(blob: BlobState, { from, mayRead = () => true }: MountOptio
   return false;
 }
 
+/** Blobs in memory. */
 export function createBlobs(state: MemoryState): BlobReader & BlobWriter {
   return {
     async getBlob(name, digest, options) {

@@ -52,6 +52,7 @@ function findNeed(state: MemoryState, repository: RepositoryState, { descriptor:
   return blob && ({ kind: "blob", size: blob.bytes.byteLength } as const);
 }
 
+/** Manifests in memory. */
 export function createManifests(state: MemoryState): ManifestReader & ManifestWriter {
   const get = (name: RepositoryState["name"], digest: Digest): StoredManifest =>
     requireManifest(requireRepository(state, name), digest).stored;

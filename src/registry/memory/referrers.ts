@@ -18,12 +18,14 @@ export function addReferrer(
   repository.referrers.set(subject, referrers);
 }
 
+/** Takes a manifest off its subject's referrers. */
 export function removeReferrer(repository: RepositoryState, subject: Digest, digest: Digest): void {
   const referrers = repository.referrers.get(subject);
   referrers?.delete(digest);
   if (referrers?.size === 0) repository.referrers.delete(subject);
 }
 
+/** Lists of referrers in memory. */
 export function createReferrers(state: MemoryState): ReferrerLister {
   return {
     async listReferrers(name, subject, options = {}) {

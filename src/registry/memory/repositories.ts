@@ -30,6 +30,7 @@ export interface RepositoryState {
   readonly referrers: Map<Digest, Map<Digest, Descriptor>>;
 }
 
+/** A manifest and what it names, so that this is not deleted while it is needed. */
 export interface ManifestState {
   readonly stored: StoredManifest;
   readonly subject: Digest | undefined;
@@ -69,6 +70,7 @@ const maxSuggestions = 5;
 /** How many near tags are told, so that there is room for new ones. */
 const maxNearTags = 3;
 
+/** The list of repositories in memory, and suggestions from it. */
 export function createRepositoryLister(state: MemoryState): RepositoryLister & Suggester {
   const listed = (): RepositoryName[] =>
     [...state.repositories.values()].filter(({ manifests }) => manifests.size > 0).map(({ name }) => name);

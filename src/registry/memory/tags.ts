@@ -20,6 +20,7 @@ export function moveTags(repository: RepositoryState, tags: readonly Tag[], dige
   return [...new Set(tags)];
 }
 
+/** Tags in memory. */
 export function createTags(state: MemoryState): TagReader {
   const get = (name: RepositoryName, tag: Tag): StoredManifest => {
     const repository = requireRepository(state, name);

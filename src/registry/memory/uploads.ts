@@ -31,6 +31,7 @@ export interface MemoryUploads extends UploadWriter {
   count(): number;
 }
 
+/** Upload sessions in memory. */
 export function createUploads(state: MemoryState, { lifetimeMs, now }: UploadOptions): MemoryUploads {
   const uploads = new Map<string, Upload>();
 
