@@ -1,9 +1,10 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { Digest } from "../oci/digests.ts";
 import { isRegistryError } from "../oci/errors.ts";
 import { parseManifest } from "../oci/manifests.ts";
-import type { Tag } from "../oci/names.ts";
-import { faults, withFault } from "./contract/faults.ts";
+import type { RepositoryName, Tag } from "../oci/names.ts";
+import { faults, withDelays, withFault } from "./contract/faults.ts";
 import {
   repositoryA as a,
   repositoryB as b,
@@ -78,6 +79,31 @@ describe("copy from a faulty registry", () => {
     });
   }
 
+  test("copy tells what was wrong with the bytes when the destination only sees that they stopped", async () => {
+    const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
+    const image = await pushImage(from, a, { tags: [latest] });
+    const vague: Registry = {
+      ...to,
+      putBlob: (...args) => to.putBlob(...args).catch(() => Promise.reject(new Error("the request failed"))),
+    };
+    const faulty = image.blobs[1]?.digest ?? expect.unreachable();
+    const copying = copy(source(withFault(from, faulty, faults["wrong bytes"])), destination(vague));
+    await errorOf(copying, "DIGEST_INVALID");
+  });
+
+  test("copy refuses a chosen platform when its manifest has other bytes", async () => {
+    const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
+    const platform = { architecture: "amd64", os: "linux" };
+    const { descriptor } = await pushImage(from, a);
+    await pushIndex(from, a, [{ ...descriptor, platform }], { tags: [latest] });
+    const faulty = withFault(from, descriptor.digest, faults["wrong bytes"]);
+    const error = await errorOf(
+      copy(source(faulty), destination(to), { platforms: [platform] }),
+      "DIGEST_INVALID",
+    );
+    expect(error.message).toContain("the source sent");
+  });
+
   test("copy refuses another manifest than the one that was asked for by digest", async () => {
     const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
     const wanted = await pushImage(from, a);
@@ -143,6 +169,29 @@ describe("copy that is stopped", () => {
       },
     };
     expect(await failureOf(copy(source(slow), destination(to)))).toEqual(new Error("gone"));
+    await ended.promise;
+  });
+
+  test("copy gives up the source's stream when the destination does not read it", async () => {
+    const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
+    await pushImage(from, a, { layers: [], tags: [latest] });
+    const ended = Promise.withResolvers<void>();
+    const told: Registry = {
+      ...from,
+      async getBlob(repository, digest) {
+        const { descriptor } = await from.getBlob(repository, digest);
+        const open = async () => cancelTold(heldBody(bytesFor(1, 1)).body, ended.resolve);
+        return { descriptor, source: { kind: "stream", open } };
+      },
+    };
+    const quick: Registry = {
+      ...to,
+      async putBlob(repository, { digest }) {
+        const bytes = await readBlob(from, a, { digest }); // somebody else has just sent it
+        return pushBlob(to, repository, bytes);
+      },
+    };
+    await copy(source(told), destination(quick));
     await ended.promise;
   });
 
@@ -225,43 +274,49 @@ test("copy sends at most so many blobs at a time as concurrency says", async () 
 
 test("copy makes the destination whole whatever was at the source and at the destination", async () => {
   const operations = fc.array(anyOperation, { maxLength: 40, size: "max" });
+  const turns = fc.infiniteStream(fc.nat(3));
   await fc.assert(
-    fc.asyncProperty(operations, operations, fc.boolean(), async (atSource, atDestination, referrers) => {
-      const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
-      const players = [createPlayer(from), createPlayer(to)] as const;
-      await prepare(players[0]);
-      for (const operation of atSource) await players[0].play(operation);
-      for (const operation of atDestination) await players[1].play(operation);
-      for (const repository of (await from.listRepositories()).items) {
-        for (const tag of (await from.listTags(repository)).items) {
-          await copy(
-            { registry: from, repository, tag },
-            { registry: to, repository: b, tags: [tag] },
-            { referrers },
-          );
-          const top = await to.resolveTag(b, tag);
-          expect(top).toEqual(await from.resolveTag(repository, tag));
-          await expectWhole(to, top.digest);
-          if (!referrers) continue;
-          const wanted = await from.listReferrers(repository, top.digest);
-          expect((await to.listReferrers(b, top.digest)).items).toEqual(
-            expect.arrayContaining([...wanted.items]),
-          );
+    fc.asyncProperty(
+      operations,
+      operations,
+      fc.boolean(),
+      turns,
+      async (first, second, referrers, delays) => {
+        const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
+        const players = [createPlayer(from), createPlayer(to)] as const;
+        await prepare(players[0]);
+        for (const operation of first) await players[0].play(operation);
+        for (const operation of second) await players[1].play(operation);
+        const slow = withDelays(to, () => delays.next().value);
+        for (const repository of (await from.listRepositories()).items) {
+          for (const tag of (await from.listTags(repository)).items) {
+            const target = { registry: slow, repository: b, tags: [tag] };
+            await copy({ registry: from, repository, tag }, target, { referrers });
+            expect(await to.resolveTag(b, tag)).toEqual(await from.resolveTag(repository, tag));
+            await expectCopied(from, repository, to, (await to.resolveTag(b, tag)).digest, referrers);
+          }
         }
-      }
-    }),
+      },
+    ),
     { numRuns: 60 },
   );
 });
 
-/** That a manifest and all below it can be read. */
-async function expectWhole(
-  registry: Registry,
-  digest: Parameters<Registry["getManifest"]>[1],
+/** That a manifest and all below it can be read at `b`, and its referrers are there if they should be. */
+async function expectCopied(
+  from: Registry,
+  repository: RepositoryName,
+  to: Registry,
+  digest: Digest,
+  referrers: boolean,
 ): Promise<void> {
-  const { bytes, descriptor } = await registry.getManifest(b, digest);
-  for (const need of needsOf(parseManifest(bytes, descriptor.mediaType))) {
-    if (need.kind === "manifest") await expectWhole(registry, need.descriptor.digest);
-    else expect((await readBlob(registry, b, need.descriptor)).byteLength).toBe(need.descriptor.size);
+  const { bytes, descriptor } = await to.getManifest(b, digest);
+  expect(bytes).toEqual((await from.getManifest(repository, digest)).bytes);
+  for (const { kind, descriptor: need } of needsOf(parseManifest(bytes, descriptor.mediaType))) {
+    if (kind === "manifest") await expectCopied(from, repository, to, need.digest, referrers);
+    else expect((await readBlob(to, b, need)).byteLength).toBe(need.size);
   }
+  if (!referrers) return;
+  const { items } = await from.listReferrers(repository, digest);
+  expect((await to.listReferrers(b, digest)).items).toEqual(expect.arrayContaining([...items]));
 }

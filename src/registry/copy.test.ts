@@ -242,6 +242,15 @@ describe("copy of an index", () => {
     expect(calls.at(-1)?.method).toBe("putManifest");
   });
 
+  test("copy moves a child once when it is listed several times", async () => {
+    const { from, run, calls } = setUp();
+    const { descriptor } = await pushImage(from, a);
+    const inner = await pushIndex(from, a, [descriptor, descriptor]);
+    await pushIndex(from, a, [descriptor, inner.descriptor, inner.descriptor], { tags: [latest] });
+    await run(latest, [latest]);
+    expect(methodsOf(calls)).toMatchObject({ resolveManifest: 3, putManifest: 3 });
+  });
+
   test("copy skips the children that are there", async () => {
     const { from, run, calls } = setUp();
     const { images } = await pushPlatforms(from);

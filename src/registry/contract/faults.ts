@@ -59,3 +59,16 @@ export function withCalls(registry: Registry): { readonly registry: Registry; re
   });
   return { registry: listened, calls };
 }
+
+/** A registry that answers as another, each time after some turns of the event loop. */
+export function withDelays(registry: Registry, turns: () => number): Registry {
+  return new Proxy(registry, {
+    get(target, method: keyof Registry) {
+      const answer = target[method] as (...args: unknown[]) => unknown; // safe: all that a Registry has are methods
+      return async (...args: unknown[]) => {
+        for (let left = turns(); left > 0; left--) await new Promise((resolve) => setImmediate(resolve));
+        return answer(...args);
+      };
+    },
+  });
+}

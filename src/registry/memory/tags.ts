@@ -13,7 +13,6 @@ import {
 /** Points tags at a manifest. @returns each of them once */
 export function moveTags(repository: RepositoryState, tags: readonly Tag[], digest: Digest): readonly Tag[] {
   for (const tag of tags) {
-    if (repository.tags.get(tag) === digest) continue;
     repository.tags.delete(tag); // the map's order is that of moves
     repository.tags.set(tag, digest);
   }
