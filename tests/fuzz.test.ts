@@ -21,7 +21,8 @@ let image: PushedImage;
 beforeAll(async () => {
   folder = await makeTemporaryFolder();
   berth = await startBerth({ data: join(folder, "data") });
-  image = await pushImage(berth.url, "fuzz/kept", "latest", [5000]);
+  await pushImage(berth.url, "fuzz/kept", "latest", [5000]);
+  image = await pushImage(berth.url, "held/image", "latest", [5000]); // no random request names it, so none may delete it
 });
 afterAll(async () => {
   await berth.stop();
@@ -171,7 +172,7 @@ test("serve takes a manifest whole or not at all however it is changed", async (
   await fc.assert(
     fc.asyncProperty(spoilt, fc.nat(), async ([key, value], run) => {
       const text = image.manifest.replace(/}$/, `,${JSON.stringify(key)}:${value}}`);
-      const url = `${berth.url}/v2/fuzz/kept/manifests/m${run}`;
+      const url = `${berth.url}/v2/held/image/manifests/m${run}`;
       const headers = { "content-type": "application/vnd.oci.image.manifest.v1+json" };
       const answer = await fetch(url, { method: "PUT", body: text, headers });
       const said = await answer.text();
