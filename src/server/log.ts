@@ -1,5 +1,4 @@
 import pino from "pino";
-import pretty from "pino-pretty";
 
 /** Where the server says what it does. */
 export interface Log {
@@ -15,9 +14,10 @@ export const logLevels = ["debug", "info", "warn", "error", "silent"] as const;
 export type LogLevel = (typeof logLevels)[number];
 
 /** One JSON object a line to standard error; readable lines when it is a terminal. */
-export function createLog(level: LogLevel, terminal = process.stderr.isTTY === true): Log {
+export async function createLog(level: LogLevel, terminal = process.stderr.isTTY === true): Promise<Log> {
+  // Only a terminal waits for what only a terminal needs.
   const destination = terminal
-    ? pretty({
+    ? (await import("pino-pretty")).default({
         destination: 2,
         ignore: "pid,hostname",
         translateTime: "HH:MM:ss",

@@ -41,7 +41,7 @@ export async function startServer({
   slots = 1,
   collect,
 }: ServerOptions): Promise<ServerProcess> {
-  const log = createLog(settings["log-level"]);
+  const log = await createLog(settings["log-level"]);
   const lock = slots === 1 ? await lockFolder(settings.data) : undefined; // of several, the supervisor has it
   const store = await openStore({
     folder: settings.data,

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-import { parse as parseYaml } from "yaml";
 import { z } from "zod";
 import { logLevels } from "./log.ts";
 
@@ -79,11 +78,11 @@ export function loadSettings(
 function readSettingsFile(file: string): Record<string, unknown> {
   let value: unknown;
   try {
-    value = parseYaml(readFileSync(file, "utf8"));
+    value = Bun.YAML.parse(readFileSync(file, "utf8"));
   } catch (cause) {
     throw new SettingsError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
   }
-  if (value === null) return {};
+  if (value === null || value === undefined) return {};
   if (typeof value !== "object" || Array.isArray(value))
     throw new SettingsError(`${file}: expected settings by name`);
   return value as Record<string, unknown>; // safe: just checked; what is in it the schema checks

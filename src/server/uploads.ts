@@ -167,6 +167,8 @@ function sessionHeaders(session: UploadSession, algorithm: string | undefined): 
   return {
     location: `/v2/${session.repository}/blobs/uploads/${session.id}${query}`,
     range: `0-${Math.max(0, session.offset - 1)}`,
+    // Range says the same for no byte and for one; our own client goes by this.
+    "upload-offset": String(session.offset),
     "docker-upload-uuid": session.id,
   };
 }

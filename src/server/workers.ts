@@ -14,7 +14,7 @@ const collectMs = 1000;
 
 /** Runs several worker processes on one port and one store, and starts again those that die. */
 export async function startWorkers(settings: Settings, slots: number): Promise<RunningServer> {
-  const log = createLog(settings["log-level"]);
+  const log = await createLog(settings["log-level"]);
   const lock = await lockFolder(settings.data);
   const port = probePort(settings);
   const fixed = { ...settings, listen: settings.listen.replace(/:\d+$/, `:${port}`) };
