@@ -1,4 +1,7 @@
 import { createHash, randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:net";
+import { text } from "node:stream/consumers";
 
 /** Bytes to push, with their digest. */
 export interface Content {
@@ -38,25 +41,39 @@ export async function pushBlob(
   streamed: boolean,
 ): Promise<void> {
   const started = await send(`${url}/v2/${repository}/blobs/uploads/`, { method: "POST" }, 202);
-  let location = new URL(started.headers.get("location") ?? "", url).href;
-  const headers = { "content-type": "application/octet-stream" };
+  let location = new URL(started.headers.get("location") ?? "", url);
   if (streamed) {
-    const patched = await send(location, { method: "PATCH", body: streamOf(content.bytes), headers }, 202);
-    location = new URL(patched.headers.get("location") ?? "", url).href;
+    const answer = await sendBody("PATCH", location, content.bytes, true);
+    location = new URL(/^location: (.*)\r$/im.exec(answer)?.[1] ?? "", url);
   }
-  const last = `${location}${location.includes("?") ? "&" : "?"}digest=${content.digest}`;
-  await send(last, { method: "PUT", headers, ...(streamed ? {} : { body: content.bytes }) }, 201);
+  location.searchParams.set("digest", content.digest);
+  if (streamed) await send(location.href, { method: "PUT" }, 201);
+  else await sendBody("PUT", location, content.bytes, false);
 }
 
-function streamOf(bytes: Buffer): ReadableStream<Uint8Array> {
-  let at = 0;
-  return new ReadableStream({
-    pull(controller) {
-      if (at >= bytes.byteLength) return controller.close();
-      controller.enqueue(new Uint8Array(bytes.subarray(at, at + 65_536)));
-      at += 65_536;
-    },
-  });
+const pieceSize = 64 * 1024;
+
+/**
+ * Sends a body over a connection of its own, as cheaply as the runtime can: the generator shares two cores with what it
+ * measures. Resolves to the answer's text.
+ */
+async function sendBody(method: string, url: URL, body: Buffer, chunked: boolean): Promise<string> {
+  const socket = connect(Number(url.port), url.hostname);
+  const answer = text(socket);
+  const length = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${body.byteLength}`;
+  const head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n`;
+  socket.write(`${head}Content-Type: application/octet-stream\r\n${length}\r\n\r\n`);
+  for (let at = 0; at < body.byteLength; at += pieceSize) {
+    const piece = body.subarray(at, at + pieceSize);
+    if (chunked) socket.write(`${piece.byteLength.toString(16)}\r\n`);
+    const more = socket.write(piece);
+    if (chunked) socket.write("\r\n");
+    if (!more) await once(socket, "drain");
+  }
+  if (chunked) socket.write("0\r\n\r\n");
+  const found = await answer;
+  if (!/^HTTP\/1\.1 20[12]/.test(found)) throw new Error(`${method} ${url}: ${found}`);
+  return found;
 }
 
 /** Reads an answer to its end. Resolves to its size in bytes. */

@@ -125,15 +125,30 @@ export function run(command, args, options = {}) {
     SIGHUP: () => atTerminal || child.kill("SIGHUP"),
   };
   for (const [signal, handler] of Object.entries(handlers)) process.on(signal, handler);
+  const watch = whenNpmEnds(() => child.kill("SIGTERM"));
   return new Promise((resolve, reject) => {
     child.once("error", (cause) =>
       reject(new Error(`could not start ${command}: ${cause.message}`, { cause })),
     );
     child.once("exit", (code, signal) => {
+      clearInterval(watch);
       for (const [name, handler] of Object.entries(handlers)) process.off(name, handler);
       resolve(code ?? 128 + constants.signals[signal]);
     });
   });
+}
+
+// npm runs this through a shell. A signal for npm ends that shell, which hands nothing on, so that it shows here only by
+// another parent. Elsewhere a parent may end as it likes: it may have wanted a server in the background.
+function whenNpmEnds(action) {
+  if (!["start", "test", "bench", "npx"].includes(process.env.npm_lifecycle_event ?? "")) return undefined;
+  const parent = process.ppid;
+  const watch = setInterval(() => {
+    if (process.ppid === parent) return;
+    clearInterval(watch);
+    action();
+  }, 250);
+  return watch;
 }
 
 /** Runs Berth's command line, see `run`. The working folder stays the caller's. */

@@ -8,6 +8,8 @@ export interface Attempt {
   readonly action: string;
   /** The code of an answer 404 that names none. */
   readonly notFound: ErrorCode;
+  /** Takes `notFound` whatever the answer names. */
+  readonly isAlwaysNotFound?: boolean | undefined;
   /** Takes secrets out of what a server says. */
   readonly redact: (text: string) => string;
   /** What to do when the server does not know who asks. */
@@ -30,7 +32,8 @@ export function failureOf(answer: Answer, attempt: Attempt): RegistryError {
   const errors = wireErrorsOf(body);
   const wire = errors[0]?.code;
   const isKnown = wire !== undefined && Object.hasOwn(errorTable, wire);
-  const code = status === 404 && !isKnown ? attempt.notFound : errorCodeOf(status, wire);
+  const code =
+    status === 404 && (!isKnown || attempt.isAlwaysNotFound) ? attempt.notFound : errorCodeOf(status, wire);
   const said = [...new Set(errors.map(({ message }) => message))].filter(Boolean).join("; ");
   const named = wire === undefined ? `${status}` : `${status} ${printable(wire)}`;
   const found = said

@@ -22,6 +22,10 @@ export interface Question
   readonly accept: readonly number[];
   /** The code of an answer 404 that names none; NAME_UNKNOWN if absent. */
   readonly notFound?: ErrorCode;
+  /** Takes `notFound` whatever an answer 404 names. */
+  readonly isAlwaysNotFound?: boolean;
+  /** An answer 404 to a request that was repeated is no error: an attempt whose answer was lost has done it. */
+  readonly isDoneWhenGone?: boolean;
 }
 
 /** The registry at the other end, with all that concerns no single operation taken care of. */
@@ -76,13 +80,23 @@ export function createRemote(options: RemoteOptions): Remote {
     policy,
     urlOf,
     nameOf: (repository) => `${name}/${repository}`,
-    async ask({ to, action, accept, notFound = "NAME_UNKNOWN", ...exchange }, { signal } = {}) {
+    async ask(question, { signal } = {}) {
+      const {
+        to,
+        action,
+        accept,
+        notFound = "NAME_UNKNOWN",
+        isAlwaysNotFound,
+        isDoneWhenGone,
+        ...exchange
+      } = question;
       const { redact, loginAdvice } = authorizer;
-      const attempt: Attempt = { action, notFound, redact, loginAdvice };
+      const attempt: Attempt = { action, notFound, isAlwaysNotFound, redact, loginAdvice };
       const target = typeof to === "string" ? urlOf(to) : to;
       try {
         const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);
         if (accept.includes(answer.status)) return answer;
+        if (answer.status === 404 && isDoneWhenGone && answer.attempts > 1) return answer;
         await answer.body?.cancel();
         throw failureOf(answer, attempt);
       } catch (error) {

@@ -1,5 +1,6 @@
 import http, { type ClientRequest, type IncomingMessage } from "node:http";
 import https from "node:https";
+import type { Socket } from "node:net";
 import { RegistryError } from "../oci/errors.ts";
 import { type Agents, createAgents, proxyRefusal } from "./agents.ts";
 import {
@@ -50,7 +51,11 @@ async function send(
     const watch = createWatch((what, limitMs) => {
       destroy(new TransportError("timeout", `${what} for ${limitMs / 1000} s`));
     }, options);
-    const onAbort = (): void => destroy(new TransportError("other", "aborted"));
+    const onAbort = (): void => {
+      const reason = new TransportError("other", "aborted");
+      if (pump.isRunning()) pump.breakOff(reason);
+      else destroy(reason);
+    };
     signal?.addEventListener("abort", onAbort, { once: true });
     const explain = (error: unknown): unknown => {
       if (signal?.aborted) return signal.reason;
@@ -72,8 +77,9 @@ async function send(
     });
     outgoing.on("response", (message) => {
       if (message.statusCode === 407) return destroy(proxyRefusal(undefined, 407));
+      if (pump.failure() !== undefined) return void outgoing.destroy();
       // A server that answers before it has all will not read the rest, and the connection is of no further use.
-      if (!pump.isDone()) {
+      if (pump.isRunning()) {
         pump.stop(new TransportError("reset", "the server answered before it had the whole body"));
         message.once("end", () => outgoing.destroy());
       }
@@ -160,8 +166,11 @@ interface PieceReader {
 
 /** Sends a request's body. */
 interface Pump {
-  isDone(): boolean;
+  isRunning(): boolean;
+  /** Gives up the body, because nobody takes it any more. */
   stop(reason: unknown): void;
+  /** Gives up the request, but lets the server have what was sent so far: an upload goes on from there. */
+  breakOff(reason: unknown): void;
   /** The error of the body itself, when it was that which ended the request. */
   failure(): unknown;
 }
@@ -169,43 +178,53 @@ interface Pump {
 function startPump(outgoing: ClientRequest, { body, size }: TransportRequest, watch: Watch): Pump {
   if (!(body instanceof ReadableStream)) {
     outgoing.end(body, watch.sent);
-    return { isDone: () => true, stop: () => {}, failure: () => undefined };
+    return { isRunning: () => false, stop: () => {}, breakOff: () => {}, failure: () => undefined };
   }
   const reader = body.getReader();
-  let state: "running" | "done" | "stopped" = "running";
+  let isRunning = true;
   let failure: unknown;
   let wake = (): void => {};
   outgoing.on("drain", () => wake());
 
   const run = async (): Promise<void> => {
     for await (const chunk of checked(reader, size)) {
-      if (state !== "running") return;
+      if (!isRunning) return;
       watch.sending(true);
       if (!outgoing.write(chunk)) await new Promise<void>((resolve) => (wake = resolve));
-      if (state !== "running") return;
+      if (!isRunning) return;
       watch.sending(false);
     }
-    if (state !== "running") return;
-    state = "done";
+    if (!isRunning) return;
+    isRunning = false;
     outgoing.end(watch.sent);
   };
-  run().catch((error: unknown) => {
-    if (state !== "running") return;
-    state = "stopped";
-    failure = error;
-    reader.cancel(error).catch(() => {}); // `error` says more
-    outgoing.destroy(error instanceof Error ? error : new Error(String(error)));
-  });
-  return {
-    isDone: () => state === "done",
-    stop(reason) {
-      if (state !== "running") return;
-      state = "stopped";
-      reader.cancel(reason).catch(() => {}); // nobody reads it any more
-      wake();
-    },
-    failure: () => failure,
+  const stop = (reason: unknown): void => {
+    if (!isRunning) return;
+    isRunning = false;
+    reader.cancel(reason).catch(() => {}); // nobody reads it any more
+    wake();
   };
+  const breakOff = (reason: unknown): void => {
+    if (!isRunning) return;
+    failure = reason;
+    stop(reason);
+    endConnection(outgoing);
+  };
+  run().catch(breakOff);
+  return { isRunning: () => isRunning, stop, breakOff, failure: () => failure };
+}
+
+/** How long a server may take to notice that no more comes. */
+const endTimeoutMs = 1000;
+
+/** Ends a connection in the middle of a request, behind what was written to it. */
+function endConnection(outgoing: ClientRequest): void {
+  const timer = setTimeout(() => outgoing.destroy(), endTimeoutMs);
+  outgoing.once("close", () => clearTimeout(timer));
+  // In a moment: what was written a moment ago is not yet with the socket.
+  const end = (socket: Socket): void => void setImmediate(() => socket.end());
+  if (outgoing.socket) end(outgoing.socket);
+  else outgoing.once("socket", end);
 }
 
 /**

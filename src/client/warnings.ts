@@ -6,7 +6,7 @@ const maxRemembered = 1000;
 
 /**
  * The texts of a `Warning` header, as registries write it.
- * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#warnings: "The warn-code MUST be 299"
+ * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#warnings: "MUST specify a warn-code of 299"
  */
 export function parseWarnings(header: string | undefined): readonly string[] {
   return Array.from((header ?? "").matchAll(warning), ([, text = ""]) =>
@@ -14,7 +14,7 @@ export function parseWarnings(header: string | undefined): readonly string[] {
   );
 }
 
-/** Calls `tell` with each warning once. "A client SHOULD NOT report the same warning more than once" */
+/** Calls `tell` with each warning once. "Clients SHOULD deduplicate warnings from multiple associated responses." */
 export function onceEach(tell: (warning: string) => void): (warning: string) => void {
   const told = new Set<string>();
   return (text) => {
