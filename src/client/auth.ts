@@ -1,7 +1,7 @@
+import { covers, formatScope, mergeScopes, parseScopes, type Scope } from "../oci/scopes.ts";
 import type { Challenge } from "./challenges.ts";
 import { basicAuthorization, type CredentialSource, type Credentials } from "./credentials.ts";
 import type { Authorizer, Exchanger } from "./exchanges.ts";
-import { covers, formatScope, mergeScopes, parseScopes, type Scope } from "./scopes.ts";
 import { requestToken, type Token, type TokenService, tokenServiceOf } from "./tokens.ts";
 
 /** Options of {@link createAuthorizer}. */

@@ -1,10 +1,10 @@
 import type { Descriptor } from "../oci/descriptors.ts";
 import type { Digest } from "../oci/digests.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { pullScope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
 import { contentRangeOf, sizeOf } from "./ranges.ts";
 import type { Question, Remote } from "./remote.ts";
-import { pullScope } from "./scopes.ts";
 
 /** The media type of a blob's descriptor when nobody says what it is. */
 export const blobMediaType = "application/octet-stream";

@@ -1,9 +1,9 @@
+import { deleteScope } from "../oci/scopes.ts";
 import type { BlobReader, BlobWriter } from "../registry/registry.ts";
 import { blobMediaType, resolveBlob } from "./blob-reads.ts";
 import { openDownload } from "./downloads.ts";
 import { pushBlob } from "./pushes.ts";
 import type { Remote } from "./remote.ts";
-import { deleteScope } from "./scopes.ts";
 import { abandonUpload, requestMount } from "./upload-requests.ts";
 
 /** Blobs of a remote registry. */

@@ -1,8 +1,8 @@
 import { quote, RegistryError } from "../oci/errors.ts";
+import type { Scope } from "../oci/scopes.ts";
 import { joinChunks } from "../registry/streams.ts";
 import { type Challenge, parseChallenges } from "./challenges.ts";
 import { delayBefore, isTransientStatus, type RetryPolicy, retryAfterOf, wait } from "./retries.ts";
-import type { Scope } from "./scopes.ts";
 import {
   isLoopback,
   type Method,

@@ -4,12 +4,12 @@ import { RegistryError } from "../oci/errors.ts";
 import { maxManifestSize, parseManifest } from "../oci/manifests.ts";
 import { bareMediaType, isSchema1Type, mediaTypes } from "../oci/media-types.ts";
 import type { RepositoryName, Tag } from "../oci/names.ts";
+import { pullScope } from "../oci/scopes.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { OperationOptions, StoredManifest } from "../registry/registry.ts";
 import { toldDigest } from "./digest-headers.ts";
 import type { Answer } from "./exchanges.ts";
 import type { Remote } from "./remote.ts";
-import { pullScope } from "./scopes.ts";
 
 // "The client SHOULD include an Accept header indicating which manifest content types it supports"
 const accept = [

@@ -3,6 +3,7 @@ import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import { parseManifest } from "../oci/manifests.ts";
 import { bareMediaType } from "../oci/media-types.ts";
 import { isTag, type RepositoryName, type Tag } from "../oci/names.ts";
+import { deleteScope, pushScope } from "../oci/scopes.ts";
 import { digestOf } from "../registry/hash.ts";
 import type {
   ManifestInput,
@@ -16,7 +17,6 @@ import type { Answer } from "./exchanges.ts";
 import { fetchManifest, resolveReference } from "./manifest-reads.ts";
 import type { Referrers } from "./referrers.ts";
 import type { Remote } from "./remote.ts";
-import { deleteScope, pushScope } from "./scopes.ts";
 import { parseWarnings } from "./warnings.ts";
 
 /** Manifests of a remote registry. */

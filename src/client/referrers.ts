@@ -4,6 +4,7 @@ import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import { isIndex, parseDescriptor, parseManifest, referrerDescriptor } from "../oci/manifests.ts";
 import { mediaTypes } from "../oci/media-types.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
+import { deleteScope, pullScope, pushScope } from "../oci/scopes.ts";
 import { pageOf } from "../registry/paging.ts";
 import type {
   OperationOptions,
@@ -15,7 +16,6 @@ import type { Answer } from "./exchanges.ts";
 import { listOf, listPage } from "./lists.ts";
 import { fetchManifest } from "./manifest-reads.ts";
 import type { Remote } from "./remote.ts";
-import { deleteScope, pullScope, pushScope } from "./scopes.ts";
 
 /** A manifest that refers to another. */
 interface Referrer {

@@ -1,12 +1,12 @@
 import type { ErrorCode } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import type { Scope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
 import { createAuthorizer } from "./auth.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { type Answer, createExchanger, type Exchange, ExchangeError } from "./exchanges.ts";
 import { type Attempt, failureOf, unreachable } from "./failures.ts";
 import type { RetryPolicy } from "./retries.ts";
-import type { Scope } from "./scopes.ts";
 import type { Transport } from "./transport.ts";
 import { onceEach, parseWarnings } from "./warnings.ts";
 

@@ -1,8 +1,8 @@
 import { isRepositoryName } from "../oci/names.ts";
+import { catalogScope } from "../oci/scopes.ts";
 import type { RepositoryLister, Suggester } from "../registry/registry.ts";
 import { listOf, listPage } from "./lists.ts";
 import type { Remote } from "./remote.ts";
-import { catalogScope } from "./scopes.ts";
 
 /** Repositories of a remote registry. It suggests nothing: what is near stands in the messages of its errors. */
 export function createRepositories(remote: Remote): RepositoryLister & Suggester {

@@ -1,9 +1,9 @@
 import { isTag } from "../oci/names.ts";
+import { deleteScope, pullScope } from "../oci/scopes.ts";
 import type { TagReader } from "../registry/registry.ts";
 import { listOf, listPage } from "./lists.ts";
 import { fetchManifest, resolveReference } from "./manifest-reads.ts";
 import type { Remote } from "./remote.ts";
-import { deleteScope, pullScope } from "./scopes.ts";
 
 /** Tags of a remote registry. */
 export function createTags(remote: Remote): TagReader {

@@ -1,8 +1,8 @@
 import { quote, RegistryError } from "../oci/errors.ts";
+import { formatScope, type Scope } from "../oci/scopes.ts";
 import { basicAuthorization, type Credentials } from "./credentials.ts";
 import { type Exchange, ExchangeError, type Exchanger } from "./exchanges.ts";
 import { failureOf, unreachable } from "./failures.ts";
-import { formatScope, type Scope } from "./scopes.ts";
 import { isLoopback } from "./transport.ts";
 
 /** Where tokens come from, as a registry's challenge says. */

@@ -1,9 +1,9 @@
 import type { Digest, DigestAlgorithm } from "../oci/digests.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { pullScope, pushScope, type Scope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
 import { type Answer, resolveLocation } from "./exchanges.ts";
 import type { Remote } from "./remote.ts";
-import { pullScope, pushScope, type Scope } from "./scopes.ts";
 import { mapStream } from "./sources.ts";
 
 /** An upload session at the other end. */

@@ -1,4 +1,4 @@
-import type { RepositoryName } from "../oci/names.ts";
+import type { RepositoryName } from "./names.ts";
 
 /**
  * What a token allows: actions on one resource.
