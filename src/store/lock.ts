@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
-import { errorCode, makeDurableFolder } from "./blobs/files.ts";
+import { errorCode, makeDurableFolder } from "../registry/files/durable.ts";
 
 /**
  * Takes a data folder for this process and the workers that it starts, until `release` is called or the process ends,

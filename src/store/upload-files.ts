@@ -3,8 +3,8 @@ import { type FileHandle, open, opendir, readdir, rename, stat, unlink } from "n
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
-import { errorCode } from "./blobs/files.ts";
-import { asStorageError } from "./blobs/receive.ts";
+import { errorCode } from "../registry/files/durable.ts";
+import { asStorageError } from "../registry/files/receive.ts";
 
 /**
  * Upload sessions as files, one each, that several processes share without other state: the name is

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { asStorageError, receive } from "../registry/files/receive.ts";
 import { createHasher, type Hasher } from "../registry/hash.ts";
 import type { BlobWriter, UploadWriter } from "../registry/registry.ts";
 import type { BlobFiles } from "./blobs/files.ts";
-import { asStorageError, receive } from "./blobs/receive.ts";
 import type { StoredBlob } from "./metadata/metadata.ts";
 import type { UploadFiles } from "./upload-files.ts";
 

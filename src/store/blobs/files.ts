@@ -1,7 +1,7 @@
-import { fsync } from "node:fs";
-import { link, mkdir, open, rename, unlink } from "node:fs/promises";
+import { link, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
+import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
 
 /** Blobs as files: `sha256/ab/abcd...`, each written once and never changed. */
 export interface BlobFiles {
@@ -50,32 +50,4 @@ async function linkFile(path: string, target: string, folder: string): Promise<b
       await makeDurableFolder(folder);
     }
   }
-}
-
-/** Makes a folder and those above it, and syncs the names of those that were made. */
-export async function makeDurableFolder(folder: string): Promise<void> {
-  const first = await mkdir(folder, { recursive: true });
-  if (first === undefined) return;
-  for (let at = folder; ; at = dirname(at)) {
-    await syncFolder(dirname(at));
-    if (at === first) return;
-  }
-}
-
-function syncFile(fd: number): Promise<void> {
-  return new Promise((resolve, reject) => fsync(fd, (error) => (error ? reject(error) : resolve())));
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, "r");
-  try {
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-}
-
-/** The system's error code, such as `ENOENT`; empty for other errors. */
-export function errorCode(error: unknown): string {
-  return error instanceof Error && "code" in error ? String(error.code) : "";
 }

@@ -1,7 +1,7 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { RegistryError } from "../../../oci/errors.ts";
-import { errorCode } from "../../blobs/files.ts";
+import { errorCode } from "../../../registry/files/durable.ts";
 import { type Journal, openJournal } from "./journal.ts";
 import { migrate } from "./schema.ts";
 

@@ -1,6 +1,6 @@
 import { write } from "node:fs";
 import { RegistryError } from "../../oci/errors.ts";
-import type { Hasher } from "../../registry/hash.ts";
+import type { Hasher } from "../hash.ts";
 
 /** What a transfer to a file needs to know. */
 export interface ReceiveOptions {
@@ -11,8 +11,8 @@ export interface ReceiveOptions {
   /** Bytes that must come: no more are taken, fewer are an error. */
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** The transfer is given up when no byte came for this long. */
-  readonly stallMs: number;
+  /** The transfer is given up when no byte came for this long; never, if absent. */
+  readonly stallMs?: number | undefined;
 }
 
 /** Why a transfer ended before its end, and how far it came. */
@@ -93,18 +93,15 @@ function watch(cancelReader: (reason: unknown) => Promise<void>, { signal, stall
     state.reason = reason;
     cancelReader(reason).catch(() => {}); // ends the read that waits; the reason is kept
   };
-  const stalled = (): void =>
+  const stalled = (ms: number): void =>
     cancel(
-      new RegistryError(
-        "BODY_INCOMPLETE",
-        `no byte came for ${stallMs / 1000} s: go on from the upload's offset`,
-      ),
+      new RegistryError("BODY_INCOMPLETE", `no byte came for ${ms / 1000} s: go on from the upload's offset`),
     );
-  const timer = setTimeout(stalled, stallMs);
+  const timer = stallMs === undefined ? undefined : setTimeout(stalled, stallMs, stallMs);
   const onAbort = (): void => cancel(signal?.reason);
   const state = {
     reason: undefined as unknown,
-    touch: () => void timer.refresh(),
+    touch: () => void timer?.refresh(),
     end: () => {
       clearTimeout(timer);
       signal?.removeEventListener("abort", onAbort);
