@@ -26,6 +26,10 @@ const table = {
   BLOB_RANGE_INVALID: { status: 416, wire: "SIZE_INVALID", section: "pulling-blobs" },
   /** A request body over the limit. */
   MANIFEST_TOO_LARGE: { status: 413, wire: "SIZE_INVALID", section: "pushing-manifests" },
+  /** A request to the management API that is not as its description says. */
+  REQUEST_INVALID: { status: 400, wire: "UNSUPPORTED", section: "error-codes" },
+  /** A tag that a rule of its repository does not let people change so. */
+  TAG_PROTECTED: { status: 409, wire: "DENIED", section: "error-codes" },
   TAG_INVALID: { status: 400, wire: "MANIFEST_INVALID", section: "pulling-manifests" },
   /** More `tag` parameters than one request may carry. */
   TOO_MANY_TAGS: { status: 414, wire: "MANIFEST_INVALID", section: "pushing-manifests" },

@@ -24,6 +24,8 @@ export interface Registry
 /** Options of every operation. */
 export interface OperationOptions {
   readonly signal?: AbortSignal;
+  /** Who asks, for the record of what changed. */
+  readonly actor?: string;
 }
 
 /** Bytes of a blob, both ends inclusive, counted from 0, `first <= last < size`. */

@@ -1,11 +1,19 @@
 import type { Registry } from "../registry/registry.ts";
 
+/** The part of the HTTP server that a request needs. */
+export interface Connection {
+  /** Sets the idle time in seconds after which the connection is ended; 0 for never. */
+  timeout(request: Request, seconds: number): void;
+}
+
 /** What the handlers of one request share. */
 export interface Context {
   readonly request: Request;
   /** The request's query, behind `?`. */
   readonly query: URLSearchParams;
   readonly registry: Registry;
+  /** Who asks, for the record. */
+  readonly actor: string;
   /** For the log, and for the person who reads an error. */
   readonly requestId: string;
   /** The request's body may come slowly: whoever reads it watches over it. */

@@ -1,26 +1,23 @@
 import { isRegistryError } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { Context } from "./context.ts";
+import type { Api } from "./api/app.ts";
+import type { Connection, Context } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
 import { parseRoute, type Route } from "./routes.ts";
 
-/** What answers requests that are not of the distribution API: health, metrics, statistics; by path. */
+/** What answers probes: health and metrics, by path. */
 export type Pages = Readonly<Record<string, (query: URLSearchParams) => Promise<Response> | Response>>;
 
 export interface HandlerOptions {
   readonly registry: Registry;
   readonly pages: Pages;
+  /** Answers what begins with `/api/`. */
+  readonly api: Api;
   readonly log: Log;
   readonly metrics: Metrics;
-}
-
-/** The part of the HTTP server that a request needs. */
-export interface Connection {
-  /** Sets the idle time in seconds after which the connection is ended; 0 for never. */
-  timeout(request: Request, seconds: number): void;
 }
 
 /** The most characters of a path and query. */
@@ -34,12 +31,12 @@ const requestPrefix = Math.random().toString(36).slice(2, 8);
 export function createHandler(
   options: HandlerOptions,
 ): (request: Request, connection: Connection) => Promise<Response> {
-  const { registry, pages, log, metrics } = options;
+  const { registry, pages, api, log, metrics } = options;
   return async (request, connection) => {
     const started = performance.now();
     const requestId = `${requestPrefix}-${++requests}`;
     const { path, query } = splitUrl(request.url);
-    let kind: Route["kind"] | "page" | "none" = "none";
+    let kind: Route["kind"] | "page" | "api" | "none" = "none";
     let failure: unknown;
     let response: Response;
     try {
@@ -51,6 +48,7 @@ export function createHandler(
           request,
           query,
           registry,
+          actor: "anonymous",
           requestId,
           allowSlowBody: () => connection.timeout(request, 0),
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
@@ -61,6 +59,9 @@ export function createHandler(
       } else if (page) {
         kind = "page";
         response = await page(query);
+      } else if (path.startsWith("/api/")) {
+        kind = "api";
+        response = await api(request, connection);
       } else response = notFound();
     } catch (error) {
       failure = error;

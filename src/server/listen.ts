@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import type { Connection } from "./handler.ts";
+import type { Connection } from "./context.ts";
 import type { Log } from "./log.ts";
 import { emptyResponse } from "./responses.ts";
 import { type Settings, SettingsError } from "./settings.ts";

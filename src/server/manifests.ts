@@ -55,18 +55,19 @@ export async function putManifest(
   repository: RepositoryName,
   target: { readonly digest: Digest } | { readonly tag: Tag },
 ): Promise<Response> {
-  const { request, query, registry } = context;
+  const { request, query, registry, actor } = context;
   const asked = query.getAll("tag");
   if (asked.length > maxTags) {
     throw new RegistryError("TOO_MANY_TAGS", `the request has ${asked.length} tags, the most is ${maxTags}`);
   }
   const tags = [...new Set([...("tag" in target ? [target.tag] : []), ...asked.map(parseTag)])];
-  const result = await registry.putManifest(repository, {
+  const input = {
     bytes: await readBody(request),
     mediaType: request.headers.get("content-type") ?? "",
     tags,
     ...("digest" in target ? { digest: target.digest } : {}),
-  });
+  };
+  const result = await registry.putManifest(repository, input, { actor });
   const { digest } = result.descriptor;
   const headers: Record<string, string> = {
     location: `/v2/${repository}/manifests/${digest}`,
@@ -85,8 +86,9 @@ export async function deleteManifest(
   repository: RepositoryName,
   target: { readonly digest: Digest } | { readonly tag: Tag },
 ): Promise<Response> {
-  if ("digest" in target) await context.registry.deleteManifest(repository, target.digest);
-  else await context.registry.deleteTag(repository, target.tag);
+  const { registry, actor } = context;
+  if ("digest" in target) await registry.deleteManifest(repository, target.digest, { actor });
+  else await registry.deleteTag(repository, target.tag, { actor });
   return emptyResponse(202, {});
 }
 

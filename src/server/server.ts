@@ -1,12 +1,12 @@
 import type { Registry } from "../registry/registry.ts";
 import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
+import type { Api } from "./api/app.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import { readOnly } from "./read-only.ts";
-import { jsonResponse } from "./responses.ts";
 import type { Settings } from "./settings.ts";
 
 /** A server that listens, in one process or several. */
@@ -57,7 +57,8 @@ export async function startServer({
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
   const registry: Registry = settings.access.open === "pull" ? readOnly(store.registry) : store.registry;
-  const handle = createHandler({ registry, pages: createPages(store, everySnapshot, state), log, metrics });
+  const pages = createPages(store, everySnapshot, state);
+  const handle = createHandler({ registry, pages, api: createLazyApi(store, settings), log, metrics });
   const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   return {
@@ -70,6 +71,19 @@ export async function startServer({
       await store.close();
       lock?.release();
     },
+  };
+}
+
+/** The management API, loaded when it is first asked for: the start does not wait for it. */
+function createLazyApi(store: Store, settings: Settings): Api {
+  const load = async (): Promise<Api> => {
+    const { composeApi } = await import("./api/compose.ts");
+    return composeApi(store, settings);
+  };
+  let api: Promise<Api> | undefined;
+  return async (request, connection) => {
+    api ??= load();
+    return (await api)(request, connection);
   };
 }
 
@@ -89,15 +103,6 @@ function createPages(
       const figures = { totals: await store.metadata.totals(), openUploads: await store.uploads.count() };
       return new Response(renderMetrics(await everySnapshot(), figures), {
         headers: { "content-type": metricsContentType },
-      });
-    },
-    "/api/v1/stats": async (query) => {
-      const limit = Math.min(1000, Math.max(1, Number(query.get("n") ?? 100) || 100));
-      const page = await store.metadata.listStatistics({ limit, after: query.get("last") ?? "" });
-      return jsonResponse(200, {
-        totals: await store.metadata.totals(),
-        repositories: page.items,
-        ...(page.next === undefined ? {} : { next: page.next }),
       });
     },
   };
