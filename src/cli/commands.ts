@@ -1,0 +1,15 @@
+import type { CommandTable } from "./table.ts";
+
+/** The commands of Berth, in the order of its help. A command's file is loaded when it runs. */
+export const commands: CommandTable = [
+  {
+    title: "Server",
+    commands: [
+      {
+        words: "serve",
+        summary: "Run the registry until a signal ends it",
+        load: async () => (await import("./commands/serve.ts")).serve,
+      },
+    ],
+  },
+];
