@@ -56,7 +56,6 @@ async function send(
       if (pump.isRunning()) pump.breakOff(reason);
       else destroy(reason);
     };
-    signal?.addEventListener("abort", onAbort, { once: true });
     const explain = (error: unknown): unknown => {
       if (signal?.aborted) return signal.reason;
       return pump.failure() ?? ownReason ?? transportErrorOf(error);
@@ -85,7 +84,9 @@ async function send(
       }
       resolve(responseOf(message, watch, explain));
     });
-    const pump = startPump(outgoing, request, watch);
+    const pump = createPump(outgoing, request, watch);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    pump.start();
   });
 }
 
@@ -166,6 +167,7 @@ interface PieceReader {
 
 /** Sends a request's body. */
 interface Pump {
+  start(): void;
   isRunning(): boolean;
   /** Gives up the body, because nobody takes it any more. */
   stop(reason: unknown): void;
@@ -175,10 +177,15 @@ interface Pump {
   failure(): unknown;
 }
 
-function startPump(outgoing: ClientRequest, { body, size }: TransportRequest, watch: Watch): Pump {
+function createPump(outgoing: ClientRequest, { body, size }: TransportRequest, watch: Watch): Pump {
   if (!(body instanceof ReadableStream)) {
-    outgoing.end(body, watch.sent);
-    return { isRunning: () => false, stop: () => {}, breakOff: () => {}, failure: () => undefined };
+    return {
+      start: () => void outgoing.end(body, watch.sent),
+      isRunning: () => false,
+      stop: () => {},
+      breakOff: () => {},
+      failure: () => undefined,
+    };
   }
   const reader = body.getReader();
   let isRunning = true;
@@ -210,8 +217,13 @@ function startPump(outgoing: ClientRequest, { body, size }: TransportRequest, wa
     stop(reason);
     endConnection(outgoing);
   };
-  run().catch(breakOff);
-  return { isRunning: () => isRunning, stop, breakOff, failure: () => failure };
+  return {
+    start: () => void run().catch(breakOff),
+    isRunning: () => isRunning,
+    stop,
+    breakOff,
+    failure: () => failure,
+  };
 }
 
 /** How long a server may take to notice that no more comes. */

@@ -6,7 +6,7 @@ import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { asStorageError, receive } from "../registry/files/receive.ts";
 import { createHasher, type Hasher } from "../registry/hash.ts";
-import type { BlobWriter, UploadWriter } from "../registry/registry.ts";
+import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import type { BlobFiles } from "./blobs/files.ts";
 import type { StoredBlob } from "./metadata/metadata.ts";
 import type { UploadFiles } from "./upload-files.ts";
@@ -34,6 +34,8 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
   const { sessions, blobs, find, link, stallMs } = options;
   // The state of a hash cannot be written down, so a session that another process began is read again at its end.
   const progress = new Map<string, Progress>();
+  /** Appends whose sender is gone, until they have ended: whoever asks next finds all that they leave behind. */
+  const ending = new Map<string, Promise<void>>();
 
   /** Verifies and adopts the file at `path`, which is gone afterwards, whatever happens. */
   const finish = async (
@@ -55,6 +57,36 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     if (known) await unlink(file.path);
   };
 
+  const append = async (
+    repository: RepositoryName,
+    id: string,
+    body: ReadableStream<Uint8Array>,
+    { offset, size, algorithm, signal }: AppendOptions,
+  ): Promise<UploadSession> => {
+    const claimed = await sessions.claim(repository, id);
+    let keep = true;
+    try {
+      const start = claimed.size;
+      if (offset !== undefined && offset !== start) throw outOfOrder(offset, start);
+      const hasher = resumeHasher(progress.get(id), start, algorithm);
+      progress.delete(id);
+      const received = await receive(claimed.handle.fd, body, {
+        position: start,
+        hasher,
+        size,
+        signal,
+        stallMs,
+      });
+      if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
+      else if (hasher) progress.set(id, { hasher, offset: start + received.size });
+      if ("error" in received) throw received.error;
+      return { repository, id, offset: start + received.size };
+    } finally {
+      if (keep) await claimed.release();
+      else await claimed.remove();
+    }
+  };
+
   return {
     async startUpload(repository) {
       const id = randomUUID();
@@ -63,35 +95,29 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     },
 
     async getUpload(repository, id) {
+      await ending.get(id);
       return { repository, id, offset: await sessions.size(repository, id) };
     },
 
-    async appendUpload(repository, id, body, { offset, size, algorithm, signal } = {}) {
-      const claimed = await sessions.claim(repository, id);
-      let keep = true;
-      try {
-        const start = claimed.size;
-        if (offset !== undefined && offset !== start) throw outOfOrder(offset, start);
-        const hasher = resumeHasher(progress.get(id), start, algorithm);
-        progress.delete(id);
-        const received = await receive(claimed.handle.fd, body, {
-          position: start,
-          hasher,
-          size,
-          signal,
-          stallMs,
-        });
-        if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
-        else if (hasher) progress.set(id, { hasher, offset: start + received.size });
-        if ("error" in received) throw received.error;
-        return { repository, id, offset: start + received.size };
-      } finally {
-        if (keep) await claimed.release();
-        else await claimed.remove();
-      }
+    async appendUpload(repository, id, body, options = {}) {
+      await ending.get(id);
+      const { signal } = options;
+      const run = append(repository, id, body, options);
+      const onAbort = (): void => {
+        const ended = run.then(
+          () => {},
+          () => {}, // told to whoever appends
+        );
+        ending.set(id, ended);
+        void ended.then(() => ending.delete(id));
+      };
+      if (signal?.aborted) onAbort();
+      signal?.addEventListener("abort", onAbort, { once: true });
+      return run.finally(() => signal?.removeEventListener("abort", onAbort));
     },
 
     async finishUpload(repository, id, digest) {
+      await ending.get(id);
       const claimed = await sessions.claim(repository, id);
       const known = progress.get(id);
       progress.delete(id);
@@ -108,6 +134,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     },
 
     async cancelUpload(repository, id) {
+      await ending.get(id);
       progress.delete(id);
       await (await sessions.claim(repository, id)).remove();
     },

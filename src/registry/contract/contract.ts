@@ -15,6 +15,11 @@ export type RegistryFactory = () => Promise<RegistryUnderTest> | RegistryUnderTe
 export interface ContractOptions {
   /** Tests that an implementation cannot pass, by their names, with the reason. An unknown name is an error. */
   readonly except?: Readonly<Record<string, string>>;
+  /**
+   * Whether it is reached over HTTP: of a body that breaks off, bytes can be lost on the way, and a mount has no
+   * conditions.
+   */
+  readonly isRemote?: boolean;
   /** How many runs a property test makes, each with a registry of its own; 30 if absent. */
   readonly runs?: number;
 }
@@ -22,6 +27,7 @@ export interface ContractOptions {
 /** How the parts of the suite state their tests. */
 export interface Contract {
   readonly runs: number;
+  readonly isRemote: boolean;
   /** The names of all tests that were stated, those that are left out too. */
   readonly names: ReadonlySet<string>;
   /** Runs over a fresh registry. */
@@ -38,7 +44,7 @@ const timeoutMs = 120_000;
 /** Binds the statement of tests to an implementation. */
 export function createContract(
   factory: RegistryFactory,
-  { except = {}, runs = 30 }: ContractOptions,
+  { except = {}, isRemote = false, runs = 30 }: ContractOptions,
 ): Contract {
   const use: UseRegistry = async (run) => {
     const { registry, dispose } = await factory();
@@ -56,5 +62,5 @@ export function createContract(
     if (name in except) return;
     test(name, () => run(use), timeoutMs);
   };
-  return { runs, names, testWith, test: (name, run) => testWith(name, () => use(run)) };
+  return { runs, isRemote, names, testWith, test: (name, run) => testWith(name, () => use(run)) };
 }
