@@ -97,6 +97,10 @@ function assign(given: readonly string[], operands: Operands): ParsedArguments["
   const left = [...given];
   const entries = Object.entries(operands).map(([name, operand]) => {
     if (left.length === 0 && !operand.optional) throw missing(operand);
+    const [first] = left;
+    if (first !== undefined && operand.choices && !operand.choices.includes(first)) {
+      throw new UsageError(`${operand.value} is ${quote(first)}: expected ${operand.choices.join(", ")}`);
+    }
     return [name, operand.multiple ? left.splice(0) : left.shift()] as const;
   });
   if (left[0] !== undefined) throw new UsageError(`${quote(left[0])} is one operand too many`);

@@ -1,7 +1,7 @@
 import type { Input, Output } from "./terminal.ts";
 
 /** What can stand in an operand or a flag's value, for the completion of shells. */
-export type Completion = "reference" | "image" | "registry" | "file" | "folder" | "platform" | "command";
+export type Completion = "reference" | "image" | "registry" | "file" | "folder" | "platform";
 
 interface FlagBase {
   /** What it does, for the help: in lower case, without a full stop. */
@@ -51,6 +51,8 @@ export interface Operand {
   readonly optional?: true;
   /** Takes all that is left. Only the last one can. */
   readonly multiple?: true;
+  /** Nothing else may be given; not together with the two above. */
+  readonly choices?: readonly string[];
   readonly completion?: Completion;
 }
 
@@ -67,11 +69,13 @@ type FlagValue<F extends Flag> = F extends SwitchFlag
         ? Choice | undefined
         : string | undefined;
 
-type OperandValue<O extends Operand> = O extends { readonly multiple: true }
-  ? readonly string[]
-  : O extends { readonly optional: true }
-    ? string | undefined
-    : string;
+type OperandValue<O extends Operand> = O extends { readonly choices: readonly (infer Choice)[] }
+  ? Choice
+  : O extends { readonly multiple: true }
+    ? readonly string[]
+    : O extends { readonly optional: true }
+      ? string | undefined
+      : string;
 
 /** The parsed flags: a switch is a boolean, a flag that was not given `undefined`, or an empty list. */
 export type FlagValues<F extends Flags> = { readonly [Name in keyof F]: FlagValue<F[Name]> };

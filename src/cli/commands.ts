@@ -12,4 +12,14 @@ export const commands: CommandTable = [
       },
     ],
   },
+  {
+    title: "More",
+    commands: [
+      {
+        words: "completion",
+        summary: "Print what makes a shell complete commands, flags and names",
+        load: async () => (await import("./commands/completion.ts")).completion,
+      },
+    ],
+  },
 ];

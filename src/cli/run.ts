@@ -3,6 +3,7 @@ import { type Command, type Context, type Surroundings, UsageError } from "./com
 import { describeFailure } from "./failures.ts";
 import { describeCommand, describeGroup, describeTable, usageOf } from "./help.ts";
 import { type CommandTable, entriesOf, findCommand, type TableEntry } from "./table.ts";
+import type { Output } from "./terminal.ts";
 
 /** Runs one command line. Resolves to its exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C. */
 export async function runCommandLine(
@@ -12,6 +13,7 @@ export async function runCommandLine(
 ): Promise<number> {
   const { stdout, stderr } = surroundings;
   if (args[0] === "help") return runCommandLine(table, [...args.slice(1), "--help"], surroundings);
+  if (args[0] === "__complete") return printCompletions(table, args.slice(2), stdout); // behind --
   const found = findCommand(table, args);
   if (found.kind === "command") return runEntry(found.entry, found.rest, surroundings);
   const isHelp = args.some((arg) => arg === "--help" || arg === "-h");
@@ -30,6 +32,23 @@ export async function runCommandLine(
   }
   stderr.write(unknownCommand(found.words || String(args[0]), found.near));
   return 2;
+}
+
+/** What the completion scripts of the shells ask for. */
+async function printCompletions(
+  table: CommandTable,
+  words: readonly string[],
+  stdout: Output,
+): Promise<number> {
+  const { complete } = await import("./completion.ts");
+  const { namesAtHand } = await import("./completion-names.ts");
+  const completed = await complete(table, words, namesAtHand);
+  const lines =
+    typeof completed === "string"
+      ? [`:${completed}`]
+      : completed.map(({ value, description }) => (description ? `${value}\t${description}` : value));
+  stdout.write(lines.map((line) => `${line}\n`).join(""));
+  return 0;
 }
 
 function unknownCommand(words: string, near: readonly string[]): string {
