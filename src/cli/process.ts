@@ -35,6 +35,9 @@ function outputOf(stream: NodeJS.WriteStream, stop: AbortController): Output {
     get columns() {
       return stream.isTTY ? stream.columns || 80 : Number.POSITIVE_INFINITY;
     },
+    get rows() {
+      return stream.isTTY ? stream.rows || 24 : Number.POSITIVE_INFINITY;
+    },
     onResize(listener) {
       stream.on("resize", listener);
       return () => void stream.off("resize", listener);

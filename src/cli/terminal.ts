@@ -6,6 +6,8 @@ export interface Output {
   readonly isTerminal: boolean;
   /** Characters that fit into a line; of a terminal as it is now, unlimited elsewhere. */
   readonly columns: number;
+  /** Lines of the screen, likewise. */
+  readonly rows: number;
   /** Calls `listener` whenever a terminal gets another size, until the returned function is called. */
   onResize(listener: () => void): () => void;
 }

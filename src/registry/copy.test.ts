@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { mediaTypes } from "../oci/media-types.ts";
+import { parseRepositoryName } from "../oci/names.ts";
 import { expectImage, latest, methodsOf, setUp, statesOf } from "./contract/copies.ts";
 import { withCalls } from "./contract/faults.ts";
 import {
@@ -16,6 +17,7 @@ import {
 } from "./contract/fixtures.ts";
 import type { CopyEvent } from "./copy/events.ts";
 import { copy } from "./copy.ts";
+import { digestOf } from "./hash.ts";
 import { createMemoryRegistry } from "./memory.ts";
 import type { Registry } from "./registry.ts";
 
@@ -90,6 +92,25 @@ describe("copy of an image", () => {
     expect(methodsOf(calls)).toMatchObject({ mountBlob: 3 });
     expect(methodsOf(calls)).not.toHaveProperty("putBlob");
     await expectImage(from, image);
+  });
+
+  test("copy mounts what another repository of the destination has, and sends the rest", async () => {
+    const { from, to, run, calls } = setUp();
+    const [empty, holder] = [parseRepositoryName("x/empty"), parseRepositoryName("x/holder")];
+    const image = await pushImage(from, a, { layers: [bytesFor(1), bytesFor(2)], tags: [latest] });
+    await pushBlob(to, holder, bytesFor(1));
+    const mountsFrom = () => [empty, holder];
+    const events: CopyEvent[] = [];
+    await run(latest, [latest], { mountsFrom, onEvent: (event) => events.push(event) });
+    expect(events.filter(({ state }) => state === "mounted")).toEqual([
+      {
+        state: "mounted",
+        descriptor: expect.objectContaining({ digest: digestOf(bytesFor(1)) }),
+        from: holder,
+      },
+    ]);
+    expect(methodsOf(calls)).toMatchObject({ putBlob: 2, mountBlob: 6 });
+    await expectImage(to, image);
   });
 
   test("copy tags when source and destination are the same repository", async () => {

@@ -2,7 +2,7 @@ import type { Descriptor, Platform } from "../oci/descriptors.ts";
 import type { Digest } from "../oci/digests.ts";
 import { isRegistryError } from "../oci/errors.ts";
 import { isIndexType } from "../oci/media-types.ts";
-import type { Tag } from "../oci/names.ts";
+import type { RepositoryName, Tag } from "../oci/names.ts";
 import { createBlobCopier } from "./copy/blobs.ts";
 import { choose, type Top } from "./copy/choice.ts";
 import type { CopyEvent } from "./copy/events.ts";
@@ -38,6 +38,11 @@ export interface CopyOptions {
   readonly referrers?: boolean;
   /** The most blobs that are sent at a time, at least 1; 4 if absent. */
   readonly concurrency?: number;
+  /**
+   * Repositories of the destination's registry that may hold a blob, the likeliest first: a blob that the destination
+   * lacks is mounted from there. Within one registry it is the source's repository, and this is not asked.
+   */
+  readonly mountsFrom?: (digest: Digest) => readonly RepositoryName[];
   /** Told what happens, synchronously. What it throws ends the copy. */
   readonly onEvent?: (event: CopyEvent) => void;
 }
@@ -56,7 +61,7 @@ export interface CopyResult {
 
 /**
  * Copies an image, index or artifact from one repository to another, moving only what is missing there: what the
- * destination has is skipped, what the same registry has is mounted, the rest is sent, every digest and size verified
+ * destination has is skipped, what its registry has elsewhere is mounted, the rest is sent, every digest and size verified
  * as the bytes pass. A manifest goes after all that it names and after its referrers; the tags move together with the
  * top manifest, last. Foreign layers are left where they are.
  *
@@ -101,10 +106,10 @@ async function copyTop(
   source: CopySource,
   destination: CopyDestination,
   { stored, isMade }: Top,
-  { referrers = false, concurrency = 4, onEvent }: CopyOptions,
+  { referrers = false, concurrency = 4, mountsFrom, onEvent }: CopyOptions,
   stop: AbortController,
 ): Promise<CopyResult> {
-  const run = createRun({ source, destination, stop, onEvent });
+  const run = createRun({ source, destination, stop, mountsFrom, onEvent });
   const blobs = createBlobCopier(run, concurrency);
   const manifests = createManifestCopier(run, blobs, referrers);
   const { descriptor } = stored;

@@ -1,5 +1,6 @@
 import type { Descriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
+import type { RepositoryName } from "../../oci/names.ts";
 import { openBlob } from "../blobs.ts";
 import { createLimiter } from "../concurrency.ts";
 import type { OperationOptions } from "../registry.ts";
@@ -23,7 +24,8 @@ export function createBlobCopier(run: Run, concurrency: number): BlobCopier {
     const { digest, size } = descriptor;
     run.announce(descriptor);
     if (await isAtDestination(run, digest)) return run.report({ state: "exists", descriptor });
-    if (await isMounted(run, digest)) return run.report({ state: "mounted", descriptor });
+    const from = await mount(run, digest);
+    if (from) return run.report({ state: "mounted", descriptor, from });
     await limit(() => sendBlob(run, descriptor));
     sent += size;
     run.report({ state: "done", descriptor });
@@ -48,12 +50,14 @@ function isAtDestination(run: Run, digest: Digest): Promise<boolean> {
   );
 }
 
-async function isMounted(run: Run, digest: Digest): Promise<boolean> {
-  const { source, destination, signal } = run;
-  if (source.registry !== destination.registry) return false;
-  const options = { from: source.repository, signal };
-  const mount = () => destination.registry.mountBlob(destination.repository, digest, options);
-  return (await run.request(mount)) !== undefined;
+/** Resolves to the repository that it was mounted from, if it could be. */
+async function mount(run: Run, digest: Digest): Promise<RepositoryName | undefined> {
+  const { registry, repository } = run.destination;
+  for (const from of run.mountsFrom(digest)) {
+    const options = { from, signal: run.signal };
+    if (await run.request(() => registry.mountBlob(repository, digest, options))) return from;
+  }
+  return undefined;
 }
 
 async function sendBlob({ source, destination, signal, report }: Run, descriptor: Descriptor): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Descriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { isRegistryError } from "../../oci/errors.ts";
+import type { RepositoryName } from "../../oci/names.ts";
 import { createLimiter, forEachBounded } from "../concurrency.ts";
 import type { CopyEvent } from "./events.ts";
 import type { Place } from "./place.ts";
@@ -9,6 +10,8 @@ import type { Place } from "./place.ts";
 export interface Run {
   readonly source: Place;
   readonly destination: Place;
+  /** Repositories of the destination's registry from which a blob may be mounted, the likeliest first. */
+  mountsFrom(digest: Digest): readonly RepositoryName[];
   /** Aborts from outside, and by the run's first failure. */
   readonly signal: AbortSignal;
   report(event: CopyEvent): void;
@@ -25,13 +28,14 @@ export interface RunOptions {
   readonly source: Place;
   readonly destination: Place;
   readonly stop: AbortController;
+  readonly mountsFrom: Run["mountsFrom"] | undefined;
   readonly onEvent: ((event: CopyEvent) => void) | undefined;
 }
 
 const requestBound = 8;
 
 /** Begins a copy. */
-export function createRun({ source, destination, stop, onEvent }: RunOptions): Run {
+export function createRun({ source, destination, stop, mountsFrom, onEvent }: RunOptions): Run {
   const { signal } = stop;
   const announced = new Set<Digest>();
   const limit = createLimiter(requestBound);
@@ -39,6 +43,8 @@ export function createRun({ source, destination, stop, onEvent }: RunOptions): R
   return {
     source,
     destination,
+    mountsFrom: (digest) =>
+      source.registry === destination.registry ? [source.repository] : (mountsFrom?.(digest) ?? []),
     signal,
     report,
     announce(descriptor) {
