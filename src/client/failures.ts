@@ -34,13 +34,15 @@ export function failureOf(answer: Answer, attempt: Attempt): RegistryError {
   const isKnown = wire !== undefined && Object.hasOwn(errorTable, wire);
   const code =
     status === 404 && (!isKnown || attempt.isAlwaysNotFound) ? attempt.notFound : errorCodeOf(status, wire);
-  const said = [...new Set(errors.map(({ message }) => message))].filter(Boolean).join("; ");
+  const detail = detailOf(code, errors);
+  const said = [...new Set(errors.map(({ message }) => message)), missingIn(detail, errors)]
+    .filter(Boolean)
+    .join("; ");
   const named = wire === undefined ? `${status}` : `${status} ${printable(wire)}`;
   const found = said
     ? `${printable(said).slice(0, maxMessage)} (${named})`
     : `${answer.url.host} answered ${named}${describeBody(answer, body)}`;
   const text = `cannot ${attempt.action}: ${found}${adviceFor(answer, attempt)}${triedTimes(answer.attempts)}`;
-  const detail = detailOf(code, errors);
   return new RegistryError(code, text, detail === undefined ? {} : { detail });
 }
 
@@ -82,6 +84,17 @@ function detailOf(code: ErrorCode, errors: readonly WireError[]): unknown {
   return errors
     .filter((error) => error.code === "MANIFEST_BLOB_UNKNOWN")
     .flatMap(({ detail }) => (typeof detail === "string" ? [{ digest: detail }] : detail ? [detail] : []));
+}
+
+/** The digests of what a registry misses, as far as its own words do not name them. */
+function missingIn(detail: unknown, errors: readonly WireError[]): string {
+  if (!Array.isArray(detail)) return "";
+  const digests = detail.flatMap((item: unknown) =>
+    typeof item === "object" && item !== null && "digest" in item && typeof item.digest === "string"
+      ? [item.digest]
+      : [],
+  );
+  return digests.filter((digest) => !errors.some(({ message }) => message.includes(digest))).join(", ");
 }
 
 function describeBody({ headers }: Answer, body: string): string {

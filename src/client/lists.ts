@@ -31,8 +31,9 @@ export async function listPage<T>(list: RemoteList<T>): Promise<Page<T>> {
   const link = linkOf(answer);
   const isSorted = isInOrder(items, keyOf);
   // A registry that gives all at once can be sorted here; one that passes over `last`, cut.
-  if (!link && !isSorted) items = [...items].sort((a, b) => compare(keyOf(a), keyOf(b)));
-  if (after !== undefined && !isLink && (isSorted || items.some((item) => keyOf(item) === after))) {
+  const isAll = !link && !isLink;
+  if (isAll && !isSorted) items = [...items].sort((a, b) => compare(keyOf(a), keyOf(b)));
+  if (after !== undefined && !isLink && (isAll || isSorted)) {
     items = items.filter((item) => keyOf(item) > after);
   }
   const shown = limit !== undefined && (isSorted || !link) ? items.slice(0, limit) : items;

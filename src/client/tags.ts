@@ -1,3 +1,4 @@
+import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import { isTag } from "../oci/names.ts";
 import { deleteScope, pullScope } from "../oci/scopes.ts";
 import type { TagReader } from "../registry/registry.ts";
@@ -31,18 +32,28 @@ export function createTags(remote: Remote): TagReader {
       }),
 
     async deleteTag(repository, tag, options) {
-      await remote.ask(
-        {
-          method: "DELETE",
-          to: `${repository}/manifests/${tag}`,
-          scopes: [deleteScope(repository)],
-          action: `delete tag ${tag} of ${remote.nameOf(repository)}`,
-          accept: [200, 202, 204],
-          notFound: "MANIFEST_UNKNOWN",
-          isDoneWhenGone: true,
-        },
-        options,
-      );
+      try {
+        await remote.ask(
+          {
+            method: "DELETE",
+            to: `${repository}/manifests/${tag}`,
+            scopes: [deleteScope(repository)],
+            action: `delete tag ${tag} of ${remote.nameOf(repository)}`,
+            accept: [200, 202, 204],
+            notFound: "MANIFEST_UNKNOWN",
+            isDoneWhenGone: true,
+          },
+          options,
+        );
+      } catch (error) {
+        // What registries answer that take nothing but a digest there.
+        if (!isRegistryError(error, "DIGEST_INVALID") && !isRegistryError(error, "UNSUPPORTED")) throw error;
+        throw new RegistryError(
+          "UNSUPPORTED",
+          `${error.message}: if ${remote.name} deletes no tags, delete the manifest by its digest, which all its tags go with`,
+          { cause: error },
+        );
+      }
     },
   };
 }

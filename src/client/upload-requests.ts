@@ -89,6 +89,7 @@ export async function findUpload(
       action: `find the upload to ${remote.nameOf(repository)}`,
       accept: [200, 202, 204],
       notFound: "BLOB_UPLOAD_UNKNOWN",
+      isAlwaysNotFound: true,
     },
     options,
   );
@@ -127,6 +128,7 @@ export async function appendToUpload(
       action: `push to ${remote.nameOf(repository)}`,
       accept: [200, 201, 202, 204],
       notFound: "BLOB_UPLOAD_UNKNOWN",
+      isAlwaysNotFound: true,
     },
     options,
   );
@@ -155,6 +157,7 @@ export async function finishUpload(
       action: `push blob ${digest} to ${remote.nameOf(repository)}`,
       accept: [200, 201, 202, 204],
       notFound: "BLOB_UPLOAD_UNKNOWN",
+      isAlwaysNotFound: true,
     },
     options,
   );
@@ -176,6 +179,7 @@ export async function cancelUpload(
       action: `cancel the upload to ${remote.nameOf(repository)}`,
       accept: [200, 202, 204],
       notFound: "BLOB_UPLOAD_UNKNOWN",
+      isAlwaysNotFound: true,
     },
     options,
   );

@@ -4,6 +4,7 @@ import type { AppendOptions, OperationOptions, UploadSession, UploadWriter } fro
 import { blobMediaType, resolveBlob } from "./blob-reads.ts";
 import type { Remote } from "./remote.ts";
 import {
+  abandonUpload,
   appendToUpload,
   beginUpload,
   cancelUpload,
@@ -115,7 +116,11 @@ export function createUploads(remote: Remote): UploadWriter {
 
     finishUpload: (repository, id, digest, options = {}) =>
       using(repository, id, async ({ session }) => {
-        await finishUpload(remote, session, digest, undefined, options);
+        await finishUpload(remote, session, digest, undefined, options).catch(async (error: unknown) => {
+          // Some registries keep the session then.
+          if (isRegistryError(error, "DIGEST_INVALID")) await abandonUpload(remote, session);
+          throw error;
+        });
         entries.delete(keyOf(repository, id));
         if (session.isUnsure) return resolveBlob(remote, repository, digest, options);
         return { mediaType: blobMediaType, digest, size: session.offset };
