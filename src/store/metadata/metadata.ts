@@ -3,6 +3,7 @@ import type { Digest } from "../../oci/digests.ts";
 import type { Manifest } from "../../oci/manifests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
+import type { AccessMetadata } from "./access.ts";
 
 /** A value that one implementation has at once and another has to wait for. */
 export type Eventually<T> = T | Promise<T>;
@@ -103,6 +104,9 @@ export interface Metadata {
   ): Eventually<{ readonly near: readonly Tag[]; readonly newest: readonly Tag[] }>;
   /** Repositories that could be meant by `missing`, unranked, at most about two hundred. */
   repositoriesNear(missing: string): Eventually<readonly RepositoryName[]>;
+
+  /** Accounts and what they may do. */
+  readonly access: AccessMetadata;
 
   totals(): Eventually<StoreTotals>;
   listStatistics(page: KeysetPage): Eventually<Page<RepositoryStatistics>>;

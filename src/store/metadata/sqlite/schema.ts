@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
+import { accessTables } from "./access/schema.ts";
 
 /**
  * One entry a version, forward only. A released entry is never changed.
@@ -94,6 +95,7 @@ const migrations: readonly string[] = [
   ) STRICT;
   INSERT INTO totals VALUES (0, 0, 0, 0, 0);
   `,
+  accessTables,
 ];
 
 /** The version that this program writes. */

@@ -1,4 +1,5 @@
 import type { Metadata } from "../metadata.ts";
+import { createAccessMetadata } from "./access/access.ts";
 import { createBlobMetadata } from "./blobs.ts";
 import { openDatabase } from "./database.ts";
 import { createManifestMetadata } from "./manifests.ts";
@@ -17,6 +18,7 @@ export function openSqliteMetadata(path: string): Metadata {
     ...createTagMetadata(database, repositories),
     ...createReferrerMetadata(database, repositories),
     ...createStatisticsMetadata(database),
+    access: createAccessMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),

@@ -1,0 +1,185 @@
+import { RegistryError } from "../oci/errors.ts";
+import type { Scope } from "../oci/scopes.ts";
+import type { AccessMetadata } from "../store/metadata/access.ts";
+import type { Eventually } from "../store/metadata/metadata.ts";
+import { callerOf, grantsOf } from "./accounts.ts";
+import type { Caller } from "./identities.ts";
+import type { Logins } from "./logins.ts";
+import { isSecret } from "./secrets.ts";
+import type { TokenSigner, VerifiedClaims } from "./signing.ts";
+
+/** Tells who asks. */
+export interface Authenticator {
+  /**
+   * Who sent this `Authorization` header; nobody in particular if null. The same header gives the same object until
+   * rights change or the credential expires, so that what is known of a caller can be kept beside it.
+   * @param address where the request came from, asked only when a password has to be checked
+   * @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS
+   */
+  authenticate(authorization: string | null, address: () => string): Eventually<Caller>;
+  /** Sees to it that the next request knows of a change that was made here. */
+  recheck(): void;
+  /** Writes down which credentials were used, when. */
+  flush(): Promise<void>;
+}
+
+export interface AuthenticatorOptions {
+  readonly access: AccessMetadata;
+  readonly logins: Logins;
+  readonly signer: TokenSigner;
+  readonly now?: () => number;
+}
+
+/** A change of rights that another process made is seen after so long at most. */
+const recheckMs = 200;
+/** A caller is looked up again after so long, though nothing changed. */
+const rememberMs = 10 * 60_000;
+const mostRemembered = 10_000;
+
+interface Known {
+  readonly caller: Caller;
+  readonly expiresAt: number;
+  readonly credentialId?: string;
+}
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
+  const { access, now = Date.now } = options;
+  const known = new Map<string, Known>();
+  const loading = new Map<string, Promise<Caller>>();
+  const uses = new Map<string, number>();
+  let version: number | undefined;
+  let checkedAt = Number.NEGATIVE_INFINITY;
+
+  const take = (current: number): void => {
+    checkedAt = now();
+    if (current === version) return;
+    version = current;
+    known.clear();
+    loading.clear();
+  };
+
+  const load = (header: string, address: () => string): Promise<Caller> => {
+    const running = loading.get(header);
+    if (running) return running;
+    const atVersion = version;
+    const started = identify(options, header, address, now).then((found) => {
+      if (version === atVersion) {
+        known.set(header, { ...found, expiresAt: Math.min(found.expiresAt, now() + rememberMs) });
+        dropOldest(known);
+      }
+      if (found.credentialId !== undefined) uses.set(found.credentialId, now());
+      return found.caller;
+    });
+    loading.set(header, started);
+    const done = () => void (loading.get(header) === started && loading.delete(header));
+    started.then(done, done);
+    return started;
+  };
+
+  const find = (header: string, address: () => string): Eventually<Caller> => {
+    const found = known.get(header);
+    if (!found || found.expiresAt <= now()) return load(header, address);
+    if (found.credentialId !== undefined) uses.set(found.credentialId, now());
+    return found.caller;
+  };
+
+  return {
+    authenticate(authorization, address) {
+      const header = authorization ?? "";
+      if (now() - checkedAt <= recheckMs) return find(header, address);
+      const current = access.version();
+      if (typeof current !== "number") return current.then(take).then(() => find(header, address));
+      take(current);
+      return find(header, address);
+    },
+    recheck: () => {
+      checkedAt = Number.NEGATIVE_INFINITY;
+    },
+    async flush() {
+      if (uses.size === 0) return;
+      const noted = new Map(uses);
+      uses.clear();
+      await access.touchCredentials(noted);
+    },
+  };
+}
+
+function dropOldest(known: Map<string, unknown>): void {
+  for (const key of known.keys()) {
+    if (known.size <= mostRemembered) return;
+    known.delete(key);
+  }
+}
+
+async function identify(
+  options: AuthenticatorOptions,
+  header: string,
+  address: () => string,
+  now: () => number,
+): Promise<Known> {
+  const { access, logins } = options;
+  if (header === "") return { caller: await anonymous(access), expiresAt: Number.POSITIVE_INFINITY };
+  const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(header) ?? [];
+  if (scheme.toLowerCase() === "bearer" && !isSecret(value)) return bySignedToken(options, value, now);
+  const login =
+    scheme.toLowerCase() === "bearer"
+      ? await logins.bySecret(value, "token")
+      : await logins.byPassword(...parseBasic(scheme, value), address());
+  return {
+    caller: await callerOf(access, login.account, login.credential),
+    expiresAt: login.credential?.expiresAt ?? Number.POSITIVE_INFINITY,
+    ...(login.credential ? { credentialId: login.credential.id } : {}),
+  };
+}
+
+/** Somebody who did not say who they are. */
+export async function anonymous(access: AccessMetadata, scopes?: readonly Scope[]): Promise<Caller> {
+  return {
+    identity: { kind: "anonymous" },
+    permissions: { grants: await grantsOf(access) },
+    credential: "none",
+    ...(scopes ? { scopes } : {}),
+  };
+}
+
+async function bySignedToken(
+  { access, signer }: AuthenticatorOptions,
+  token: string,
+  now: () => number,
+): Promise<Known> {
+  const claims = await signer.verify(token);
+  const { expiresAt } = claims;
+  const scopes = scopesOf(claims);
+  if (claims.uid === undefined) return { caller: await anonymous(access, scopes), expiresAt };
+  const account = await access.getAccount(claims.uid);
+  const credential = claims.cid === undefined ? undefined : await access.getCredential(claims.cid, now());
+  const isGone = !account || account.disabled || account.epoch !== claims.epoch;
+  if (isGone || (claims.cid !== undefined && credential?.accountId !== account.id)) {
+    throw new RegistryError(
+      "UNAUTHORIZED",
+      "the bearer token is not valid: what it was made from was revoked",
+    );
+  }
+  return {
+    caller: { ...(await callerOf(access, account, credential)), scopes },
+    expiresAt,
+    ...(credential ? { credentialId: credential.id } : {}),
+  };
+}
+
+function scopesOf({ access }: VerifiedClaims): readonly Scope[] {
+  return access.map(({ type, name, actions }) => ({ resource: `${type}:${name}`, actions }));
+}
+
+/** https://www.rfc-editor.org/rfc/rfc7617: "the user-id itself cannot include a colon" */
+function parseBasic(scheme: string, value: string): [string, string] {
+  const text = scheme.toLowerCase() === "basic" ? Buffer.from(value, "base64").toString("utf8") : "";
+  const colon = text.indexOf(":");
+  if (colon < 0) {
+    throw new RegistryError(
+      "UNAUTHORIZED",
+      "the Authorization header is neither Basic nor Bearer as they are written",
+    );
+  }
+  return [text.slice(0, colon), text.slice(colon + 1)];
+}
