@@ -3,7 +3,7 @@ import { copyFile, readdir, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { attempt, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
@@ -17,36 +17,26 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 describe("berth serve", () => {
-  test("serve refuses an address that others reach when nobody said who may push", async () => {
-    const { exitCode, stderr } = await serve("--listen", "0.0.0.0:0", "--data", join(folder, "a"));
-    expect(exitCode).toBe(2);
-    expect(stderr).toContain("--open");
+  test("serve wants accounts on an address that others reach, and shows the first password once", async () => {
+    const data = join(folder, "a");
+    const started = async () => {
+      const server = startProcess(process.execPath, [main, "serve", "--listen", "0.0.0.0:0", "--data", data]);
+      const [, port] = await server.waitForOutput(/listens on http:\/\/0\.0\.0\.0:(\d+)[\s\S]*docker pull/);
+      return { server, url: `http://127.0.0.1:${port}/v2/` };
+    };
+    const first = await started();
+    const password = /the password (\w+)/.exec(first.server.output())?.[1] ?? "";
+    const asked = await fetch(first.url);
+    expect(asked.status).toBe(401);
+    expect(asked.headers.get("www-authenticate")).toStartWith('Bearer realm="http://127.0.0.1:');
+    const authorization = `Basic ${btoa(`admin:${password}`)}`;
+    expect((await fetch(first.url, { headers: { authorization } })).status).toBe(200);
+    await first.server.stop();
+    const second = await started();
+    expect(second.server.output()).not.toContain("password");
+    expect((await fetch(second.url, { headers: { authorization } })).status).toBe(200);
+    await second.server.stop();
   });
-
-  test.each(["1", "2"])(
-    "serve names the trouble when the port or the data are taken with %s workers",
-    async (workers) => {
-      const data = join(folder, `taken-${workers}`);
-      const berth = await startBerth({ data, args: ["--workers", workers] });
-      try {
-        const port = await serve(
-          "--listen",
-          berth.host,
-          "--data",
-          join(folder, "other"),
-          "--workers",
-          workers,
-        );
-        expect(port).toMatchObject({ exitCode: 1, stdout: "" });
-        expect(port.stderr).toContain("the port is taken");
-        const lock = await serve("--listen", "127.0.0.1:0", "--data", data, "--workers", workers);
-        expect(lock).toMatchObject({ exitCode: 1, stdout: "" });
-        expect(lock.stderr).toContain("another Berth is using the data folder");
-      } finally {
-        await berth.stop();
-      }
-    },
-  );
 
   test("serve sums the metrics of its workers and starts again one that died", async () => {
     const berth = await startBerth({ args: ["--workers", "2"] });

@@ -1,7 +1,7 @@
 import { RegistryError } from "../oci/errors.ts";
 import type { Scope } from "../oci/scopes.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
-import type { Eventually } from "../store/metadata/metadata.ts";
+import type { Eventually } from "../store/metadata/eventually.ts";
 import { callerOf, grantsOf } from "./accounts.ts";
 import type { Caller } from "./identities.ts";
 import type { Logins } from "./logins.ts";

@@ -72,7 +72,7 @@ export function createGuard(caller: Caller, refused: (refusal: Refusal) => void 
     refusal(action, repository) {
       const { permitted, reason } = look(action, repository);
       if (isAnonymous || permitted) {
-        const message = isAnonymous ? `log in to ${action}` : reason;
+        const message = isAnonymous ? `log in to ${phrases[action]} ${repository}` : reason;
         return new RegistryError("UNAUTHORIZED", message, {
           detail: [toDetail(scopeFor(action, repository))],
         });

@@ -4,6 +4,8 @@ import type { Registry } from "../registry/registry.ts";
 export interface Connection {
   /** Sets the idle time in seconds after which the connection is ended; 0 for never. */
   timeout(request: Request, seconds: number): void;
+  /** Who is at the other end of the connection. */
+  requestIP?(request: Request): { readonly address: string } | null;
 }
 
 /** What the handlers of one request share. */

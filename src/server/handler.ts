@@ -1,18 +1,23 @@
 import { isRegistryError } from "../oci/errors.ts";
-import type { Registry } from "../registry/registry.ts";
 import type { Api } from "./api/app.ts";
 import type { Connection, Context } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
+import type { Gate } from "./gate.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
 import { parseRoute, type Route } from "./routes.ts";
 
-/** What answers probes: health and metrics, by path. */
-export type Pages = Readonly<Record<string, (query: URLSearchParams) => Promise<Response> | Response>>;
+/** What answers what is neither of the two APIs: health, metrics, tokens; by path. */
+export type Pages = Readonly<Record<string, Page>>;
+export type Page = (
+  query: URLSearchParams,
+  request: Request,
+  connection: Connection,
+) => Promise<Response> | Response;
 
 export interface HandlerOptions {
-  readonly registry: Registry;
+  readonly gate: Gate;
   readonly pages: Pages;
   /** Answers what begins with `/api/`. */
   readonly api: Api;
@@ -31,7 +36,7 @@ const requestPrefix = Math.random().toString(36).slice(2, 8);
 export function createHandler(
   options: HandlerOptions,
 ): (request: Request, connection: Connection) => Promise<Response> {
-  const { registry, pages, api, log, metrics } = options;
+  const { gate, pages, api, log, metrics } = options;
   return async (request, connection) => {
     const started = performance.now();
     const requestId = `${requestPrefix}-${++requests}`;
@@ -44,11 +49,13 @@ export function createHandler(
       const route = page || request.url.length > maxUrlLength ? undefined : parseRoute(path);
       if (route) {
         kind = route.kind;
+        const admission = gate.admit(request, connection, kind);
+        const entry = admission instanceof Promise ? await admission : admission;
         const context: Context = {
           request,
           query,
-          registry,
-          actor: "anonymous",
+          registry: entry.registry,
+          actor: entry.actor,
           requestId,
           allowSlowBody: () => connection.timeout(request, 0),
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
@@ -58,14 +65,16 @@ export function createHandler(
         response = answer instanceof Promise ? await answer : answer;
       } else if (page) {
         kind = "page";
-        response = await page(query);
+        response = await page(query, request, connection);
       } else if (path.startsWith("/api/")) {
         kind = "api";
         response = await api(request, connection);
       } else response = notFound();
     } catch (error) {
       failure = error;
-      response = errorResponse(error, requestId, request.method === "HEAD");
+      response = errorResponse(error, requestId, request.method === "HEAD", (known) =>
+        gate.refusalHeaders(known, request),
+      );
     }
     metrics.countRequest(kind, request.method, response.status, performance.now() - started);
     if (failure !== undefined || log.readsToo || (request.method !== "GET" && request.method !== "HEAD")) {

@@ -20,7 +20,12 @@ export function emptyResponse(status: number, headers: Record<string, string>): 
  * in the log.
  * https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#error-codes
  */
-export function errorResponse(error: unknown, requestId: string, isHead: boolean): Response {
+export function errorResponse(
+  error: unknown,
+  requestId: string,
+  isHead: boolean,
+  refusalHeaders: (error: RegistryError) => Record<string, string> = () => ({}),
+): Response {
   const known = isRegistryError(error)
     ? error
     : new RegistryError(
@@ -28,15 +33,21 @@ export function errorResponse(error: unknown, requestId: string, isHead: boolean
         `something went wrong inside the registry: its log says what, under ${requestId}`,
       );
   const { status, wire } = errorTable[known.code];
-  const headers: Record<string, string> = { "x-request-id": requestId };
+  const headers: Record<string, string> = { "x-request-id": requestId, ...refusalHeaders(known) };
   // "A 429 Too Many Requests response SHOULD include a Retry-After header"
-  if (status === 429 || status === 503) headers["retry-after"] = "5";
+  if (status === 429 || status === 503) headers["retry-after"] = String(retryAfterOf(known.detail) ?? 5);
   if (status === 405) headers.allow = "GET, HEAD";
   // What is left of a body that was refused would be read as the next request.
   if (status === 413 || status === 408 || status === 507) headers.connection = "close";
   if (known.code === "BLOB_RANGE_INVALID") headers["content-range"] = `bytes */${sizeIn(known.detail)}`;
   if (isHead) return emptyResponse(status, headers);
   return jsonResponse(status, { errors: errorEntries(known, wire) }, headers);
+}
+
+/** Seconds, when who throws knows when it will be better. */
+function retryAfterOf(detail: unknown): number | undefined {
+  const known = typeof detail === "object" && detail !== null && "retryAfter" in detail;
+  return known && typeof detail.retryAfter === "number" ? detail.retryAfter : undefined;
 }
 
 function sizeIn(detail: unknown): string {

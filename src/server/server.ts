@@ -1,18 +1,25 @@
-import type { Registry } from "../registry/registry.ts";
 import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
+import type { Access } from "./access.ts";
+import { accessModeOf } from "./access-mode.ts";
 import type { Api } from "./api/app.ts";
+import type { Authorize } from "./api/operations.ts";
+import { ensureAdministrator, type FirstAdministrator } from "./first-administrator.ts";
+import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
-import { readOnly } from "./read-only.ts";
 import type { Settings } from "./settings.ts";
 
 /** A server that listens, in one process or several. */
 export interface RunningServer {
   /** Such as `http://127.0.0.1:5000`. */
   readonly address: string;
+  /** Whether everybody may do something, or who they are decides. */
+  readonly access: "open" | "accounts";
+  /** The account that this start made. */
+  readonly administrator?: FirstAdministrator;
   /** Takes no new work, lets transfers finish within the settings' limit, closes the store. */
   stop(): Promise<void>;
 }
@@ -56,29 +63,56 @@ export async function startServer({
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
-  const registry: Registry = settings.access.open === "pull" ? readOnly(store.registry) : store.registry;
-  const pages = createPages(store, everySnapshot, state);
-  const handle = createHandler({ registry, pages, api: createLazyApi(store, settings), log, metrics });
+  const { gate, access, administrator } = await openAccess(store, settings, log, slots === 1);
+  const pages = { ...createPages(store, everySnapshot, state, gate.authorize), ...access?.pages };
+  const handle = createHandler({ gate, pages, api: createLazyApi(store, gate.authorize), log, metrics });
   const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   return {
     address: listener.address,
+    access: access ? "accounts" : "open",
+    ...(administrator && { administrator }),
     snapshot: metrics.snapshot,
     async stop() {
       state.stopping = true;
       clearInterval(sweep);
       await listener.stop(settings["stop-seconds"] * 1000);
+      await access?.close();
       await store.close();
       lock?.release();
     },
   };
 }
 
+/** Decides who gets in. What accounts need is loaded where there are some: an open registry starts without. */
+async function openAccess(
+  store: Store,
+  settings: Settings,
+  log: Log,
+  alone: boolean,
+): Promise<{ gate: Gate; access?: Access; administrator?: FirstAdministrator | undefined }> {
+  const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
+  if (mode.kind === "open") return { gate: openGate(store.registry, mode.open) };
+  // Of several workers, the supervisor did this before.
+  const administrator = alone
+    ? await ensureAdministrator(store.metadata.access, settings, process.env)
+    : undefined;
+  const { composeAccess } = await import("./access.ts");
+  const access = composeAccess({
+    registry: store.registry,
+    access: store.metadata.access,
+    settings,
+    publicPull: mode.publicPull,
+    log,
+  });
+  return { gate: access.gate, access, administrator };
+}
+
 /** The management API, loaded when it is first asked for: the start does not wait for it. */
-function createLazyApi(store: Store, settings: Settings): Api {
+function createLazyApi(store: Store, authorize: Authorize): Api {
   const load = async (): Promise<Api> => {
     const { composeApi } = await import("./api/compose.ts");
-    return composeApi(store, settings);
+    return composeApi(store, authorize);
   };
   let api: Promise<Api> | undefined;
   return async (request, connection) => {
@@ -91,6 +125,7 @@ function createPages(
   store: Store,
   everySnapshot: () => Promise<readonly Snapshot[]>,
   state: { readonly stopping: boolean },
+  authorize: Authorize,
 ): Pages {
   return {
     "/healthz": () => new Response("ok\n"),
@@ -99,7 +134,8 @@ function createPages(
       await store.metadata.totals();
       return new Response("ready\n");
     },
-    "/metrics": async () => {
+    "/metrics": async (_query, request, connection) => {
+      await authorize(request, { kind: "registry", action: "read" }, connection);
       const figures = { totals: await store.metadata.totals(), openUploads: await store.uploads.count() };
       return new Response(renderMetrics(await everySnapshot(), figures), {
         headers: { "content-type": metricsContentType },

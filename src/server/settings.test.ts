@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { isLoopback, loadSettings, requireAccessDecision, SettingsError } from "./settings.ts";
+import { isLoopback, loadSettings, SettingsError } from "./settings.ts";
 
 function withFile<T>(text: string, action: (file: string) => T): T {
   const folder = mkdtempSync(join(tmpdir(), "berth-settings-"));
@@ -20,7 +20,7 @@ describe("loadSettings", () => {
       listen: "127.0.0.1:5000",
       data: "./berth-data",
       workers: 1,
-      access: { open: "none" },
+      access: {},
     });
   });
 
@@ -62,20 +62,18 @@ describe("loadSettings", () => {
   });
 });
 
-describe("requireAccessDecision", () => {
+describe("isLoopback", () => {
   test.each(["127.0.0.1:5000", "localhost:5000", "[::1]:5000", "127.1.2.3:1"])(
     "isLoopback takes %s",
     (listen) => {
       expect(isLoopback(listen)).toBe(true);
-      requireAccessDecision(loadSettings({ listen }, {}));
     },
   );
 
   test.each(["0.0.0.0:5000", "[::]:5000", "192.0.2.1:5000", "registry.local:5000"])(
-    "requireAccessDecision asks for --open when it listens on %s",
+    "isLoopback does not take %s",
     (listen) => {
-      expect(() => requireAccessDecision(loadSettings({ listen }, {}))).toThrow("--open");
-      requireAccessDecision(loadSettings({ listen, "access.open": "push" }, {}));
+      expect(isLoopback(listen)).toBe(false);
     },
   );
 });

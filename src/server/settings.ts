@@ -15,8 +15,12 @@ const schema = z.strictObject({
   "log-level": z.enum(logLevels).default("info"),
   tls: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
   access: z
-    .strictObject({ open: z.enum(["none", "pull", "push"]).default("none") })
-    .default({ open: "none" }),
+    .strictObject({
+      open: z.enum(["none", "pull", "push"]).optional(),
+      "admin-password-file": z.string().min(1).optional(),
+    })
+    .default({}),
+  "public-url": z.url({ protocol: /^https?$/ }).optional(),
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
@@ -40,6 +44,8 @@ export const settingPaths = [
   "tls.certificate",
   "tls.key",
   "access.open",
+  "access.admin-password-file",
+  "public-url",
   "max-open-uploads",
   "upload-expiry-hours",
   "stall-seconds",
@@ -98,16 +104,4 @@ function assign(target: Record<string, unknown>, path: string, value: string): v
 export function isLoopback(listen: string): boolean {
   const host = listen.slice(0, listen.lastIndexOf(":"));
   return host === "localhost" || host === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(host);
-}
-
-/**
- * An address that others reach needs a decision about who may push.
- * @throws SettingsError
- */
-export function requireAccessDecision(settings: Settings): void {
-  if (isLoopback(settings.listen) || settings.access.open !== "none") return;
-  throw new SettingsError(
-    `listen is ${JSON.stringify(settings.listen)}, which other machines reach, and nobody said who may push there.\n` +
-      "Until Berth has accounts, say --open to let everybody on the network pull and push, or listen on 127.0.0.1",
-  );
 }

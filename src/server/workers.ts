@@ -1,4 +1,8 @@
+import { join } from "node:path";
 import { lockFolder } from "../store/lock.ts";
+import { openSqliteMetadata } from "../store/metadata/sqlite/sqlite.ts";
+import { accessModeOf } from "./access-mode.ts";
+import { ensureAdministrator } from "./first-administrator.ts";
 import { probePort } from "./listen.ts";
 import { createLog } from "./log.ts";
 import type { Snapshot } from "./metrics.ts";
@@ -12,10 +16,24 @@ const restartMs = 500;
 /** A worker that does not answer in time is left out of the metrics. */
 const collectMs = 1000;
 
+/** Makes the first administrator before there are workers that would all do it. */
+async function prepareAccess(settings: Settings): Promise<Pick<RunningServer, "access" | "administrator">> {
+  const metadata = openSqliteMetadata(join(settings.data, "metadata.db"));
+  try {
+    const mode = accessModeOf(settings, await metadata.access.hasAccounts());
+    if (mode.kind === "open") return { access: "open" };
+    const administrator = await ensureAdministrator(metadata.access, settings, process.env);
+    return { access: "accounts", ...(administrator && { administrator }) };
+  } finally {
+    await metadata.close();
+  }
+}
+
 /** Runs several worker processes on one port and one store, and starts again those that die. */
 export async function startWorkers(settings: Settings, slots: number): Promise<RunningServer> {
   const log = await createLog(settings["log-level"]);
   const lock = await lockFolder(settings.data);
+  const prepared = await prepareAccess(settings);
   const port = probePort(settings);
   const fixed = { ...settings, listen: settings.listen.replace(/:\d+$/, `:${port}`) };
   const children: (Child | undefined)[] = [];
@@ -73,7 +91,7 @@ export async function startWorkers(settings: Settings, slots: number): Promise<R
   };
   try {
     const [address = ""] = await Promise.all(Array.from({ length: slots }, (_, slot) => start(slot)));
-    return { address, stop };
+    return { address, stop, ...prepared };
   } catch (error) {
     await stop();
     throw error;

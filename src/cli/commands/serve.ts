@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
-import { loadSettings, requireAccessDecision, type Settings, SettingsError } from "../../server/settings.ts";
+import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
 
@@ -21,9 +21,9 @@ export const serve = defineCommand({
     config: { type: "text", value: "FILE", summary: "settings in YAML", completion: "file" },
     open: {
       type: "text",
-      value: "pull|push",
+      value: "pull|push|none",
       bare: "push",
-      summary: "let everybody who reaches it pull, or pull and push; needed on an address that others reach",
+      summary: "let everybody who reaches it pull, or pull and push, without an account",
     },
     workers: {
       type: "text",
@@ -70,13 +70,12 @@ async function serveUntilStopped(
     );
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
     settings = loadSettings(byPath, env, config ?? env.BERTH_CONFIG);
-    requireAccessDecision(settings);
     server = await start(settings);
   } catch (error) {
     stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
   }
-  stdout.write(greeting(settings, server.address));
+  stdout.write(greeting(settings, server));
   await new Promise<void>((done) => {
     process.once("SIGTERM", done);
     process.once("SIGINT", done);
@@ -100,16 +99,35 @@ function explain(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-function greeting(settings: Settings, address: string): string {
-  const host = address.slice(address.indexOf("//") + 2);
-  const who = settings.access.open === "pull" ? "may only pull" : "may pull and push";
-  return `Berth listens on ${address}
+function greeting(settings: Settings, server: RunningServer): string {
+  const host = server.address.slice(server.address.indexOf("//") + 2);
+  const login = server.access === "accounts" ? `  docker login ${host}\n` : "";
+  return `Berth listens on ${server.address}
   data    ${resolve(settings.data)}
-  access  everybody who reaches this address ${who}
-
+  access  ${accessLine(settings, server)}
+${firstAccount(server)}
 Try it:
-  docker tag alpine ${host}/library/alpine
+${login}  docker tag alpine ${host}/library/alpine
   docker push ${host}/library/alpine
   docker pull ${host}/library/alpine
+`;
+}
+
+function accessLine(settings: Settings, { access }: RunningServer): string {
+  if (access === "open")
+    return `everybody who reaches this address ${settings.access.open === "pull" ? "may only pull" : "may pull and push"}`;
+  return settings.access.open === "pull"
+    ? "everybody may pull; to push, an account is needed"
+    : "accounts only; --open=pull or --open=push would let everybody in";
+}
+
+/** Shown this once: only a hash of the password is kept. */
+function firstAccount({ administrator }: RunningServer): string {
+  if (!administrator) return "";
+  const { name, password } = administrator;
+  const secret = password === undefined ? "the password that was given" : `the password ${password}`;
+  return `
+The first account is ${name} with ${secret}.
+${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${name}
 `;
 }

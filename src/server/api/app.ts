@@ -24,7 +24,10 @@ export function createApi(operations: readonly Operation[], authorize: Authorize
         body: operation.body ? await bodyOf(req.raw) : undefined,
       };
       const keepOpen = () => connection.timeout(req.raw, 0);
-      return operation.answer(raw, req.raw, { authorize, keepOpen });
+      return operation.answer(raw, req.raw, {
+        authorize: (request, need) => authorize(request, need, connection),
+        keepOpen,
+      });
     });
   }
   app.get("/openapi.json", () => jsonResponse(200, describeOperations(operations, manifest.version)));

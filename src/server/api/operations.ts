@@ -1,11 +1,15 @@
 import type { z } from "zod";
+import type { Caller as AccessCaller } from "../../access/identities.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
+import type { Connection } from "../context.ts";
 import { emptyResponse, jsonResponse } from "../responses.ts";
 
 /** What somebody must be allowed to do before an operation runs. */
 export type Need =
   | { readonly kind: "nothing" }
+  /** To be somebody: for what concerns nobody but the caller. */
+  | { readonly kind: "login" }
   /** Settings and figures of the whole registry. */
   | { readonly kind: "registry"; readonly action: "read" | "write" }
   | {
@@ -20,10 +24,12 @@ export interface Caller {
   readonly actor: string;
   /** Whether the caller may know that a repository exists. */
   readonly mayRead: (repository: RepositoryName) => boolean;
+  /** The caller with all that they may; absent in a registry that is open to everybody. */
+  readonly caller?: AccessCaller;
 }
 
 /** Decides whether a request may do what an operation needs. @throws RegistryError UNAUTHORIZED; DENIED */
-export type Authorize = (request: Request, need: Need) => Caller | Promise<Caller>;
+export type Authorize = (request: Request, need: Need, connection: Connection) => Caller | Promise<Caller>;
 
 /** One request to an operation, whose input has been checked and which is allowed. */
 export interface Call extends Caller {
@@ -87,7 +93,7 @@ export interface Operation {
 
 /** What the server lends to one call. */
 export interface Surroundings {
-  readonly authorize: Authorize;
+  readonly authorize: (request: Request, need: Need) => Caller | Promise<Caller>;
   keepOpen(): void;
 }
 

@@ -1,5 +1,5 @@
 import type { Page } from "../../registry/registry.ts";
-import type { Eventually, KeysetPage } from "./metadata.ts";
+import type { Eventually, KeysetPage } from "./eventually.ts";
 
 /** A person or a robot, as the metadata hold it. */
 export interface AccountRow {

@@ -4,9 +4,9 @@ import type { Manifest } from "../../oci/manifests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
 import type { AccessMetadata } from "./access.ts";
+import type { Eventually, KeysetPage } from "./eventually.ts";
 
-/** A value that one implementation has at once and another has to wait for. */
-export type Eventually<T> = T | Promise<T>;
+export type { Eventually, KeysetPage } from "./eventually.ts";
 
 /** A blob as the metadata know it: stored, durable, its digest verified. */
 export interface StoredBlob {
@@ -57,12 +57,6 @@ export interface RepositoryStatistics {
   readonly bytesReceived: number;
   /** Bytes of blobs that a pushed manifest named and that were here already. */
   readonly bytesSaved: number;
-}
-
-/** A keyset page: items behind `after` in byte order, at most `limit`. */
-export interface KeysetPage {
-  readonly after?: string;
-  readonly limit: number;
 }
 
 /**

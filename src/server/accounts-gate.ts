@@ -1,0 +1,93 @@
+import type { Authenticator } from "../access/authenticator.ts";
+import { createGuard, type Guard, type Refusal, wantedScope } from "../access/guard.ts";
+import { guardRegistry } from "../access/guarded-registry.ts";
+import { actorOf, type Caller } from "../access/identities.ts";
+import { mayAdministerRegistry } from "../access/permissions.ts";
+import { managementScope } from "../access/token-service.ts";
+import { RegistryError } from "../oci/errors.ts";
+import { covers, formatScope } from "../oci/scopes.ts";
+import type { Registry } from "../registry/registry.ts";
+import { addressOf } from "./addresses.ts";
+import type { Caller as ApiCaller, Need } from "./api/operations.ts";
+import type { Entry, Gate } from "./gate.ts";
+import { challengeHeader } from "./token-realm.ts";
+
+export interface AccountsGateOptions {
+  readonly registry: Registry;
+  readonly authenticator: Authenticator;
+  /** Where this server is for its clients, when that is not what their requests say. */
+  readonly publicUrl: string | undefined;
+  readonly refused?: (refusal: Refusal) => void;
+}
+
+/** Lets in who may, to what they may. */
+export function createAccountsGate(options: AccountsGateOptions): Gate {
+  const { registry, authenticator, publicUrl, refused } = options;
+  const entries = new WeakMap<Caller, Entry & { readonly guard: Guard }>();
+
+  const entryOf = (caller: Caller): Entry & { readonly guard: Guard } => {
+    const known = entries.get(caller);
+    if (known) return known;
+    const guard = createGuard(caller, refused);
+    const guarded = guardRegistry(registry, guard, caller.permissions);
+    const entry = { registry: guarded, actor: actorOf(caller.identity), guard };
+    entries.set(caller, entry);
+    return entry;
+  };
+
+  return {
+    admit(request, connection, kind) {
+      const header = request.headers.get("authorization");
+      const caller = authenticator.authenticate(header, () => addressOf(request, connection));
+      if (caller instanceof Promise) return caller.then((found) => entryOf(checkKnock(found, kind)));
+      return entryOf(checkKnock(caller, kind));
+    },
+    async authorize(request, need, connection): Promise<ApiCaller> {
+      const header = request.headers.get("authorization");
+      const caller = await authenticator.authenticate(header, () => addressOf(request, connection));
+      const { guard, actor } = entryOf(caller);
+      checkNeed(caller, guard, need);
+      return { actor, caller, mayRead: (repository) => guard.isPermitted("pull", repository) };
+    },
+    refusalHeaders(error, request): Record<string, string> {
+      if (error.code !== "UNAUTHORIZED") return {};
+      return { "www-authenticate": challengeHeader(request, publicUrl, wantedScope(error)) };
+    },
+  };
+}
+
+/** Clients ask for `/v2/` to learn how to log in: who has shown nothing is told. */
+function checkKnock(caller: Caller, kind: string): Caller {
+  if (kind === "base" && caller.identity.kind === "anonymous" && caller.scopes === undefined) {
+    throw new RegistryError("UNAUTHORIZED", "log in to this registry");
+  }
+  return caller;
+}
+
+/** @throws RegistryError UNAUTHORIZED; DENIED; NAME_UNKNOWN for a repository that is hidden */
+function checkNeed(caller: Caller, guard: Guard, need: Need): void {
+  if (need.kind === "nothing") return;
+  const wants = { detail: [{ Type: "registry", Name: "management", Action: "*" }] };
+  if (caller.identity.kind === "anonymous" && !(need.kind === "repository" && need.action === "pull")) {
+    throw new RegistryError("UNAUTHORIZED", "log in to use the management API", wants);
+  }
+  if (caller.scopes && !covers(caller.scopes, [managementScope])) {
+    throw new RegistryError(
+      "UNAUTHORIZED",
+      `the bearer token was not made for ${formatScope(managementScope)}`,
+      wants,
+    );
+  }
+  if (need.kind === "registry" && !mayAdministerRegistry(caller.permissions)) {
+    throw new RegistryError(
+      "DENIED",
+      `${actorOf(caller.identity)} is no administrator of this registry: ask one`,
+    );
+  }
+  if (need.kind !== "repository") return;
+  const { action, repository } = need;
+  if (guard.isPermitted(action, repository)) return;
+  guard.may(action, repository); // for the record
+  if (action !== "pull" || guard.couldGetIn(action, repository)) throw guard.refusal(action, repository);
+  throw new RegistryError("NAME_UNKNOWN", `there is no repository ${repository}`);
+}

@@ -1,0 +1,59 @@
+import { readFileSync } from "node:fs";
+import { hashPassword, passwordFault } from "../access/passwords.ts";
+import { makePassword } from "../access/secrets.ts";
+import { everyRepository } from "../oci/repository-patterns.ts";
+import type { AccessMetadata } from "../store/metadata/access.ts";
+import { type Settings, SettingsError } from "./settings.ts";
+
+/** The account that a registry without accounts begins with. */
+export interface FirstAdministrator {
+  readonly name: string;
+  /** To be shown once; absent when it was given. */
+  readonly password?: string;
+}
+
+const name = "admin";
+const variable = "BERTH_ADMIN_PASSWORD";
+
+/**
+ * Makes the first administrator when there is no account. The password comes from the file that the settings name,
+ * else from the environment, from which it is removed, else it is made up.
+ * @throws SettingsError when the given password cannot be one
+ */
+export async function ensureAdministrator(
+  access: AccessMetadata,
+  settings: Settings,
+  environment: Record<string, string | undefined>,
+): Promise<FirstAdministrator | undefined> {
+  const inEnvironment = environment[variable];
+  delete environment[variable]; // worker processes need not have it
+  if (await access.hasAccounts()) return undefined;
+  const given = readPassword(settings) ?? inEnvironment;
+  const fault = given === undefined ? undefined : passwordFault(given);
+  if (fault !== undefined) throw new SettingsError(`the password of the first administrator: ${fault}`);
+  const password = given ?? makePassword();
+  // The account last: when the power goes in between, the next start does both again.
+  await access.addGrant({
+    subject: { kind: "account", name },
+    role: "administrator",
+    repositories: everyRepository,
+  });
+  await access.createAccount({
+    name,
+    kind: "person",
+    source: "local",
+    password: await hashPassword(password),
+  });
+  return { name, ...(given === undefined ? { password } : {}) };
+}
+
+function readPassword(settings: Settings): string | undefined {
+  const file = settings.access["admin-password-file"];
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, "utf8").replace(/\r?\n$/, "");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SettingsError(`access.admin-password-file is ${JSON.stringify(file)}: ${reason}`, { cause });
+  }
+}

@@ -1,0 +1,43 @@
+import { RegistryError } from "../oci/errors.ts";
+import type { Registry } from "../registry/registry.ts";
+import type { Eventually } from "../store/metadata/eventually.ts";
+import type { Authorize } from "./api/operations.ts";
+import type { Connection } from "./context.ts";
+import { readOnly } from "./read-only.ts";
+import type { RouteKind } from "./routes.ts";
+
+/** A registry as one caller may use it. */
+export interface Entry {
+  readonly registry: Registry;
+  /** Who asks, for the record. */
+  readonly actor: string;
+}
+
+/** Stands before everything that the server offers. */
+export interface Gate {
+  /** Lets a request of the distribution API in. @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS */
+  admit(request: Request, connection: Connection, kind: RouteKind): Eventually<Entry>;
+  /** Decides on a request of the management API, or of a page. */
+  readonly authorize: Authorize;
+  /** Headers that go with a refusal: how to log in. */
+  refusalHeaders(error: RegistryError, request: Request): Record<string, string>;
+}
+
+/** Lets everybody in: to pull, or to pull and push. */
+export function openGate(registry: Registry, open: "pull" | "push"): Gate {
+  const entry: Entry = { registry: open === "pull" ? readOnly(registry) : registry, actor: "anonymous" };
+  return {
+    admit: () => entry,
+    authorize(_request, need) {
+      const reads = need.kind === "nothing" || ("action" in need && ["read", "pull"].includes(need.action));
+      if (open === "pull" && !reads) {
+        throw new RegistryError(
+          "DENIED",
+          "this registry is open for pulling only: it was started with --open=pull",
+        );
+      }
+      return { actor: "anonymous", mayRead: () => true };
+    },
+    refusalHeaders: () => ({}),
+  };
+}
