@@ -1,12 +1,11 @@
 import { createHash, randomBytes } from "node:crypto";
-import { once } from "node:events";
-import { connect } from "node:net";
-import { text } from "node:stream/consumers";
 
 /** Bytes to push, with their digest. */
 export interface Content {
   readonly bytes: Buffer;
   readonly digest: string;
+  /** The bytes as they are streamed, when that was prepared. */
+  readonly framed?: Buffer;
 }
 
 const pool = randomBytes(100 * 1024 * 1024);
@@ -43,7 +42,7 @@ export async function pushBlob(
   const started = await send(`${url}/v2/${repository}/blobs/uploads/`, { method: "POST" }, 202);
   let location = new URL(started.headers.get("location") ?? "", url);
   if (streamed) {
-    const answer = await sendBody("PATCH", location, content.bytes, true);
+    const answer = await sendBody("PATCH", location, content.framed ?? frame(content.bytes), true);
     location = new URL(/^location: (.*)\r$/im.exec(answer)?.[1] ?? "", url);
   }
   location.searchParams.set("digest", content.digest);
@@ -53,25 +52,50 @@ export async function pushBlob(
 
 const pieceSize = 64 * 1024;
 
+/** A body as HTTP/1.1's chunks, made before the clock starts. */
+export function frame(bytes: Buffer): Buffer {
+  const parts: Buffer[] = [];
+  for (let at = 0; at < bytes.byteLength; at += pieceSize) {
+    const piece = bytes.subarray(at, at + pieceSize);
+    parts.push(Buffer.from(`${piece.byteLength.toString(16)}\r\n`), piece, Buffer.from("\r\n"));
+  }
+  return Buffer.concat([...parts, Buffer.from("0\r\n\r\n")]);
+}
+
 /**
  * Sends a body over a connection of its own, as cheaply as the runtime can: the generator shares two cores with what it
  * measures. Resolves to the answer's text.
  */
 async function sendBody(method: string, url: URL, body: Buffer, chunked: boolean): Promise<string> {
-  const socket = connect(Number(url.port), url.hostname);
-  const answer = text(socket);
   const length = chunked ? "Transfer-Encoding: chunked" : `Content-Length: ${body.byteLength}`;
   const head = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nHost: ${url.host}\r\nConnection: close\r\n`;
-  socket.write(`${head}Content-Type: application/octet-stream\r\n${length}\r\n\r\n`);
-  for (let at = 0; at < body.byteLength; at += pieceSize) {
-    const piece = body.subarray(at, at + pieceSize);
-    if (chunked) socket.write(`${piece.byteLength.toString(16)}\r\n`);
-    const more = socket.write(piece);
-    if (chunked) socket.write("\r\n");
-    if (!more) await once(socket, "drain");
-  }
-  if (chunked) socket.write("0\r\n\r\n");
-  const found = await answer;
+  const found = await new Promise<string>((resolve, reject) => {
+    let answer = "";
+    let sent = 0;
+    const more = (socket: Bun.Socket): void => {
+      while (sent < body.byteLength) {
+        const taken = socket.write(body.subarray(sent));
+        if (taken <= 0) return; // goes on when the socket has drained
+        sent += taken;
+      }
+    };
+    Bun.connect({
+      hostname: url.hostname,
+      port: Number(url.port),
+      socket: {
+        open(socket) {
+          socket.write(`${head}Content-Type: application/octet-stream\r\n${length}\r\n\r\n`);
+          more(socket);
+        },
+        drain: more,
+        data(_socket, bytes) {
+          answer += bytes.toString("latin1");
+        },
+        close: () => resolve(answer),
+        error: (_socket, error) => reject(error),
+      },
+    }).catch(reject);
+  });
   if (!/^HTTP\/1\.1 20[12]/.test(found)) throw new Error(`${method} ${url}: ${found}`);
   return found;
 }

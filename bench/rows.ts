@@ -2,7 +2,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { attempt } from "../tests/fixtures/processes.ts";
 import { programPath } from "../tests/programs.ts";
-import { makeContent, pull, pushBlob, pushImage } from "./load.ts";
+import { type Content, frame, makeContent, pull, pushBlob, pushImage } from "./load.ts";
 import { cpuSeconds, memory, type Peer, startBerth, startDockerRegistry, startNginx } from "./peers.ts";
 import { type Figure, quantile, type Row } from "./report.ts";
 
@@ -15,19 +15,21 @@ export interface Bench {
 
 const mib = 1024 * 1024;
 
-/** Measures `action` for each peer, one after the other, `rounds` times; samples are MB a second. */
-async function throughput(
+/** Measures `action` for each peer, one after the other, `rounds` times, what it needs prepared before; samples are MB a second. */
+async function throughput<Prepared>(
   peers: readonly Peer[],
   rounds: number,
   bytes: number,
-  action: (peer: Peer, round: number) => Promise<unknown>,
+  prepare: () => Prepared,
+  action: (peer: Peer, prepared: Prepared) => Promise<unknown>,
 ): Promise<Figure[]> {
   const figures = peers.map((peer) => ({ peer, samples: [] as number[], cpu: [] as number[] }));
   for (let round = 0; round < rounds; round++) {
     for (const { peer, samples, cpu } of figures) {
+      const prepared = prepare();
       const before = await cpuSeconds(peer);
       const began = performance.now();
-      await action(peer, round);
+      await action(peer, prepared);
       samples.push(bytes / 1e3 / (performance.now() - began));
       cpu.push(((await cpuSeconds(peer)) - before) / (bytes / 1024 ** 3));
     }
@@ -47,8 +49,12 @@ export async function pushRows({ berth, docker }: Bench): Promise<Row[]> {
       [10, 8],
       [100, 5],
     ] as const) {
-      const figures = await throughput([berth, docker], count, size * mib, (peer) =>
-        pushBlob(peer.url, "bench/push", makeContent(size * mib), streamed),
+      const make = (): Content => {
+        const content = makeContent(size * mib);
+        return streamed ? { ...content, framed: frame(content.bytes) } : content;
+      };
+      const figures = await throughput([berth, docker], count, size * mib, make, (peer, content) =>
+        pushBlob(peer.url, "bench/push", content, streamed),
       );
       const name = `push a ${size} MiB blob, ${streamed ? "streamed" : "in one request"}`;
       rows.push({ name, unit: "MB/s", higherIsBetter: true, figures });
@@ -70,10 +76,16 @@ export async function pullRows({ folder, berth, docker }: Bench): Promise<Row[]>
     const content = makeContent(size * mib);
     await writeFile(join(files, `blob-${size}`), content.bytes);
     for (const peer of [berth, docker]) await pushBlob(peer.url, "bench/pull", content, false);
-    const figures = await throughput([berth, docker, nginx], rounds, size * mib * repeats, async (peer) => {
-      const path = peer === nginx ? `blob-${size}` : `v2/bench/pull/blobs/${content.digest}`;
-      for (let repeat = 0; repeat < repeats; repeat++) await pull(`${peer.url}/${path}`);
-    });
+    const figures = await throughput(
+      [berth, docker, nginx],
+      rounds,
+      size * mib * repeats,
+      () => undefined,
+      async (peer) => {
+        const path = peer === nginx ? `blob-${size}` : `v2/bench/pull/blobs/${content.digest}`;
+        for (let repeat = 0; repeat < repeats; repeat++) await pull(`${peer.url}/${path}`);
+      },
+    );
     rows.push({ name: `pull a ${size} MiB blob`, unit: "MB/s", higherIsBetter: true, figures });
   }
   await nginx.process.stop();

@@ -1,4 +1,4 @@
-import { write } from "node:fs";
+import { writev } from "node:fs";
 import { RegistryError } from "../../oci/errors.ts";
 import type { Hasher } from "../hash.ts";
 
@@ -23,13 +23,14 @@ export interface Received {
   readonly error?: unknown;
 }
 
-const bufferSize = 512 * 1024;
-const maxIdleBuffers = 32;
-const idleBuffers: Uint8Array[] = [];
+/** Bytes that are written in one go, about. */
+const batchSize = 512 * 1024;
+/** The most pieces of one go, so that tiny ones do not gather: a system call takes 1024. */
+const maxPieces = 512;
 
 /**
- * Writes a stream to a file in large pieces, off the event loop, while the next piece is hashed and filled.
- * Memory: two buffers of 512 KiB a transfer. Never rejects: what arrived before an error is in the file and hashed.
+ * Writes a stream to a file in large batches, off the event loop, while the batch is hashed and the next one gathers.
+ * Memory: two batches of 512 KiB a transfer. Never rejects: what arrived before an error is in the file and hashed.
  */
 export async function receive(
   fd: number,
@@ -112,79 +113,62 @@ function watch(cancelReader: (reason: unknown) => Promise<void>, { signal, stall
   return state;
 }
 
-/** Fills one buffer while the other is on its way to the disk. */
+/** Gathers pieces while those before them are on their way to the disk; nothing is copied. */
 function createFileWriter(fd: number, start: number, hasher: Hasher | undefined) {
-  let filling = takeBuffer();
-  let spare: Uint8Array | undefined;
-  let used = 0;
+  let pieces: Uint8Array[] = [];
+  let gathered = 0;
   let position = start;
   let writing: Promise<void> | undefined;
 
   const flush = async (): Promise<void> => {
     if (writing) await writing;
-    const full = filling;
-    const part = used === full.byteLength ? full : full.subarray(0, used);
-    filling = spare ?? takeBuffer();
-    spare = full;
-    used = 0;
-    writing = writeAll(fd, part, position);
+    const batch = pieces;
+    writing = writeAll(fd, batch, position);
     writing.catch(() => {}); // whoever awaits it next has the error
-    position += part.byteLength;
-    hasher?.update(part);
+    position += gathered;
+    pieces = [];
+    gathered = 0;
+    if (hasher) for (const piece of batch) hasher.update(piece);
   };
 
   return {
-    /** A promise only when the caller has to wait. */
+    /** A promise only when the caller has to wait. Takes the bytes over. */
     push(bytes: Uint8Array): Promise<void> | undefined {
-      if (used + bytes.byteLength <= bufferSize) {
-        filling.set(bytes, used);
-        used += bytes.byteLength;
-        return undefined;
-      }
-      return pushInParts(bytes);
+      pieces.push(bytes);
+      gathered += bytes.byteLength;
+      return gathered >= batchSize || pieces.length >= maxPieces ? flush() : undefined;
     },
     async end(): Promise<void> {
-      try {
-        if (used > 0) await flush();
-        await writing;
-      } finally {
-        giveBuffer(filling);
-        if (spare) giveBuffer(spare);
-      }
+      if (gathered > 0) await flush();
+      await writing;
     },
   };
-
-  async function pushInParts(bytes: Uint8Array): Promise<void> {
-    let at = 0;
-    while (at < bytes.byteLength) {
-      const part = bytes.subarray(at, at + bufferSize - used);
-      filling.set(part, used);
-      used += part.byteLength;
-      at += part.byteLength;
-      if (used === bufferSize) await flush();
-    }
-  }
 }
 
-function writeAll(fd: number, bytes: Uint8Array, position: number): Promise<void> {
+function writeAll(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void> {
   return new Promise((resolve, reject) => {
-    const step = (at: number): void => {
-      write(fd, bytes, at, bytes.byteLength - at, position + at, (error, written) => {
-        if (error) reject(error);
-        else if (at + written < bytes.byteLength) step(at + written);
+    const step = (rest: readonly Uint8Array[], at: number): void => {
+      writev(fd, rest, at, (error, written) => {
+        if (error) return reject(error);
+        const left = dropBytes(rest, written);
+        if (left.length > 0) step(left, at + written);
         else resolve();
       });
     };
-    step(0);
+    step(pieces, position);
   });
 }
 
-function takeBuffer(): Uint8Array {
-  return idleBuffers.pop() ?? new Uint8Array(bufferSize);
-}
-
-function giveBuffer(buffer: Uint8Array): void {
-  if (idleBuffers.length < maxIdleBuffers) idleBuffers.push(buffer);
+/** What is left of pieces without their first `count` bytes. */
+function dropBytes(pieces: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let at = 0;
+  let left = count;
+  for (const piece of pieces) {
+    if (left < piece.byteLength) return [piece.subarray(left), ...pieces.slice(at + 1)];
+    left -= piece.byteLength;
+    at++;
+  }
+  return [];
 }
 
 const storageErrors = new Set(["ENOSPC", "EDQUOT", "EFBIG", "EIO", "EROFS"]);
