@@ -1,6 +1,7 @@
 import type { Descriptor } from "../oci/descriptors.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { BlobHandle, ByteRange, OperationOptions } from "./registry.ts";
+import { streamOf } from "./streams.ts";
 
 /** Bytes of a file that are read at a time. */
 const pieceSize = 256 * 1024;
@@ -18,6 +19,8 @@ export async function openBlob(
   options.signal?.throwIfAborted();
   if (range) checkRange(descriptor, range);
   if (source.kind === "stream") return source.open(range, options);
+  if (source.kind === "bytes")
+    return streamOf(range ? source.bytes.subarray(range.first, range.last + 1) : source.bytes);
   if (source.kind === "url") return openUrl(source.url, descriptor, range, options);
   return openFile(source.path, descriptor, range ?? { first: 0, last: descriptor.size - 1 });
 }

@@ -8,6 +8,19 @@ import type { HashState } from "./hash.ts";
  * takes only whole messages.
  */
 export function createHashState(algorithm: DigestAlgorithm): HashState {
-  const hash = (algorithm === "sha256" ? sha256 : sha512).create();
-  return { update: (bytes) => void hash.update(bytes), hex: () => bytesToHex(hash.digest()) };
+  return stateOf((algorithm === "sha256" ? sha256 : sha512).create());
+}
+
+interface NobleHash {
+  update(bytes: Uint8Array): unknown;
+  digest(): Uint8Array;
+  clone(): NobleHash;
+}
+
+function stateOf(hash: NobleHash): HashState {
+  return {
+    update: (bytes) => void hash.update(bytes),
+    hex: () => bytesToHex(hash.digest()),
+    copy: () => stateOf(hash.clone()),
+  };
 }

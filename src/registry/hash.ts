@@ -6,6 +6,8 @@ export interface HashState {
   update(bytes: Uint8Array): void;
   /** Lower-case hexadecimal digits; ends the state. */
   hex(): string;
+  /** Another state that goes on from here by itself. */
+  copy(): HashState;
 }
 
 /** A digest that is computed as bytes come. */
@@ -14,15 +16,19 @@ export interface Hasher {
   update(bytes: Uint8Array): void;
   /** The digest of all that was given; nothing can be added afterwards. */
   digest(): Digest;
+  /** The digest of all that was given so far; more can be added. */
+  digestSoFar(): Digest;
 }
 
 /** Begins a digest. */
 export function createHasher(algorithm: DigestAlgorithm): Hasher {
   const state = createHashState(algorithm);
+  const digestIn = ({ hex }: HashState) => `${algorithm}:${hex()}` as Digest; // safe: the shape that parseDigest asks for
   return {
     algorithm,
     update: state.update,
-    digest: () => `${algorithm}:${state.hex()}` as Digest, // safe: the shape that parseDigest asks for
+    digest: () => digestIn(state),
+    digestSoFar: () => digestIn(state.copy()),
   };
 }
 

@@ -35,11 +35,12 @@ export interface ByteRange {
 }
 
 /**
- * Where a blob's bytes are: a local file that can be sent without being read, an address to send the reader to, or a
+ * Where a blob's bytes are: a local file that can be sent without being read, at hand because they are few, an address to send the reader to, or a
  * stream. `open` may be called more than once; whoever gets a stream reads it to its end or cancels it.
  */
 export type BlobSource =
   | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "url"; readonly url: string }
   | {
       readonly kind: "stream";

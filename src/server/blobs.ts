@@ -81,6 +81,11 @@ async function sendBlob(
   if (source.kind === "url") return new Response(null, { status: 307, headers: { location: source.url } });
   if (source.kind === "stream") return new Response(await source.open(range), { status, headers });
   if (descriptor.size === 0) return emptyResponse(status, headers);
+  if (source.kind === "bytes") {
+    const bytes = range ? source.bytes.subarray(range.first, range.last + 1) : source.bytes;
+    // Safe: a Uint8Array over an ArrayBuffer; the type leaves room for shared ones.
+    return new Response(bytes as Uint8Array<ArrayBuffer>, { status, headers });
+  }
   const file = Bun.file(source.path);
   // The bytes may be damaged or gone only if somebody else touched them: better an error than a short body.
   if (file.size !== descriptor.size) {

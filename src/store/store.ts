@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import type { Descriptor } from "../oci/descriptors.ts";
 import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { isIndex, parseManifest } from "../oci/manifests.ts";
@@ -9,7 +8,7 @@ import { makeDurableFolder } from "../registry/files/durable.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { createBlobFiles } from "./blobs/files.ts";
-import type { ManifestRow, Metadata } from "./metadata/metadata.ts";
+import type { ManifestRow, Metadata, StoredBlob } from "./metadata/metadata.ts";
 import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
@@ -76,15 +75,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
 type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlob">;
 
 function createBlobs(metadata: Metadata, pathOf: (digest: Digest) => string): Blobs {
-  const find = async (repository: RepositoryName, digest: Digest): Promise<Descriptor> => {
-    const blob = await metadata.findLinkedBlob(repository, digest);
-    if (!blob) throw new RegistryError("BLOB_UNKNOWN", `repository ${repository} has no blob ${digest}`);
-    return blobDescriptor(digest, blob.size);
+  const orUnknown = (
+    blob: StoredBlob | undefined,
+    repository: RepositoryName,
+    digest: Digest,
+  ): StoredBlob => {
+    if (blob) return blob;
+    throw new RegistryError("BLOB_UNKNOWN", `repository ${repository} has no blob ${digest}`);
   };
   return {
-    resolveBlob: find,
+    async resolveBlob(repository, digest) {
+      const { size } = orUnknown(await metadata.findLinkedBlob(repository, digest), repository, digest);
+      return blobDescriptor(digest, size);
+    },
     async getBlob(repository, digest) {
-      return { descriptor: await find(repository, digest), source: { kind: "file", path: pathOf(digest) } };
+      const { size, bytes } = orUnknown(await metadata.getLinkedBlob(repository, digest), repository, digest);
+      return {
+        descriptor: blobDescriptor(digest, size),
+        source: bytes ? { kind: "bytes", bytes } : { kind: "file", path: pathOf(digest) },
+      };
     },
     async mountBlob(repository, digest, { from, mayRead, unlessDeleted = false } = {}) {
       const request = {

@@ -1,16 +1,12 @@
 import { createHash } from "node:crypto";
-import { type FileHandle, open, opendir, readdir, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, opendir, readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
-import { errorCode } from "../registry/files/durable.ts";
 import { asStorageError } from "../registry/files/receive.ts";
+import { createOwnClaims, createSharedClaims, type DigestNote } from "./upload-claims.ts";
 
-/**
- * Upload sessions as files, one each, that several processes share without other state: the name is
- * `<id>.<hash of the repository>`, the length is the offset. Who writes to one takes it by renaming it to
- * `<name>.busy<slot>`, which only one can do; `slot` is the number of the worker process.
- */
+/** Upload sessions as files: the name is `<id>.<hash of the repository>`, the length is the offset. */
 export interface UploadFiles {
   readonly folder: string;
   /** @throws RegistryError TOOMANYREQUESTS; STORAGE_FULL */
@@ -19,6 +15,8 @@ export interface UploadFiles {
   size(repository: RepositoryName, id: string): Promise<number>;
   /** Takes a session for writing. @throws RegistryError BLOB_UPLOAD_UNKNOWN; UPLOAD_RANGE_INVALID when it is taken */
   claim(repository: RepositoryName, id: string): Promise<ClaimedUpload>;
+  /** Ends a session and drops its bytes. @throws as `claim` */
+  discard(repository: RepositoryName, id: string): Promise<void>;
   /** How many there are, at most a second old. */
   count(): Promise<number>;
   /** Removes those that nobody wrote to for `ageMs`; resolves to how many. */
@@ -33,8 +31,9 @@ export interface ClaimedUpload {
   readonly handle: FileHandle;
   /** Bytes at the time it was taken. */
   readonly size: number;
-  /** Gives it back. */
-  release(): Promise<void>;
+  readonly note?: DigestNote | undefined;
+  /** Gives it back; `note` is asked for only where another process may go on. */
+  release(note?: () => DigestNote | undefined): Promise<void>;
   /** Deletes it. */
   remove(): Promise<void>;
   /** Closes it after its file became something else. */
@@ -52,10 +51,11 @@ export interface UploadFilesOptions {
 const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesOptions): UploadFiles {
+  const claims = slots === 1 ? createOwnClaims() : createSharedClaims(slot, slots);
   let counted = { at: 0, count: 0 };
   let counting: Promise<void> | undefined;
   const recount = async (): Promise<void> => {
-    counted = { at: Date.now(), count: (await readdir(folder)).length };
+    counted = { at: Date.now(), count: claims.fresh.size + (await readdir(folder)).length };
     counting = undefined;
   };
   const refreshCount = async (): Promise<void> => {
@@ -67,22 +67,45 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
     if (!idShape.test(id)) throw unknown(id);
     return join(folder, `${id}.${createHash("sha256").update(repository).digest("hex").slice(0, 16)}`);
   };
-  const busySize = async (path: string): Promise<number | undefined> => {
-    for (let other = 0; other < slots; other++) {
-      const found = await sizeOf(`${path}.busy${other}`);
-      if (found !== undefined) return found;
-    }
-    return undefined;
+  const claim: UploadFiles["claim"] = async (repository, id) => {
+    const path = pathOf(repository, id);
+    const taken = await claims.take(path).catch((error) => {
+      throw asStorageError(error);
+    });
+    if (taken === "unknown") throw unknown(id);
+    if (taken === "taken") throw busy(id);
+    const { handle, note } = taken;
+    const { size } = await handle.stat();
+    const forget = async (): Promise<void> => {
+      await handle.close();
+      await claims.end(path);
+    };
+    return {
+      path: taken.path,
+      handle,
+      size,
+      note,
+      async release(next) {
+        await handle.close();
+        await claims.giveBack(path, next);
+      },
+      async remove() {
+        await unlink(taken.path).catch(() => {}); // it may have become a blob already
+        await forget();
+      },
+      forget,
+    };
   };
 
   return {
     folder,
+    claim,
     async count() {
       await refreshCount();
       return counted.count;
     },
     async create(repository, id) {
-      await refreshCount();
+      if (Date.now() - counted.at > 1000) await refreshCount();
       if (counted.count >= maxOpen) {
         throw new RegistryError(
           "TOOMANYREQUESTS",
@@ -90,48 +113,27 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
         );
       }
       counted.count++;
-      await open(pathOf(repository, id), "wx").then(
-        (handle) => handle.close(),
-        (error) => {
-          throw asStorageError(error);
-        },
-      );
+      await claims.begin(pathOf(repository, id)).catch((error) => {
+        throw asStorageError(error);
+      });
     },
     async size(repository, id) {
-      const path = pathOf(repository, id);
-      const size = (await sizeOf(path)) ?? (await busySize(path)) ?? (await sizeOf(path));
+      const size = await claims.size(pathOf(repository, id));
       if (size === undefined) throw unknown(id);
       return size;
     },
-    async claim(repository, id) {
-      const path = pathOf(repository, id);
-      const busy = `${path}.busy${slot}`;
-      try {
-        await rename(path, busy);
-      } catch (error) {
-        if (errorCode(error) !== "ENOENT") throw error;
-        throw (await busySize(path)) === undefined ? unknown(id) : taken(id);
-      }
-      const handle = await open(busy, "r+");
-      const { size } = await handle.stat();
-      return {
-        path: busy,
-        handle,
-        size,
-        async release() {
-          await handle.close();
-          await rename(busy, path);
-        },
-        async remove() {
-          await handle.close();
-          await unlink(busy).catch(() => {}); // it may have become a blob already
-        },
-        forget: () => handle.close(),
-      };
+    async discard(repository, id) {
+      if (claims.fresh.delete(pathOf(repository, id))) return;
+      await (await claim(repository, id)).remove();
     },
     async expire(ageMs) {
       const oldest = Date.now() - ageMs;
       let expired = 0;
+      for (const [path, began] of claims.fresh) {
+        if (began > oldest) break; // in the order in which they began
+        claims.fresh.delete(path);
+        expired++;
+      }
       for await (const entry of await opendir(folder)) {
         const path = join(folder, entry.name);
         const found = await stat(path).catch(() => undefined); // it ended meanwhile
@@ -141,22 +143,8 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
       }
       return expired;
     },
-    async recover() {
-      const mark = `.busy${slot}`;
-      for (const name of await readdir(folder)) {
-        if (name.endsWith(mark)) await rename(join(folder, name), join(folder, name.slice(0, -mark.length)));
-      }
-    },
+    recover: () => claims.recover(folder),
   };
-}
-
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return undefined;
-    throw error;
-  }
 }
 
 function unknown(id: string): RegistryError {
@@ -167,7 +155,7 @@ function unknown(id: string): RegistryError {
   );
 }
 
-function taken(id: string): RegistryError {
+function busy(id: string): RegistryError {
   return new RegistryError(
     "UPLOAD_RANGE_INVALID",
     `another request is writing to upload ${id}: ask for its state and go on from there`,

@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
-import { asStorageError, receive } from "../registry/files/receive.ts";
-import { createHasher, type Hasher } from "../registry/hash.ts";
+import { asStorageError, interrupted, receive } from "../registry/files/receive.ts";
+import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
+import { bytesOf } from "../registry/streams.ts";
 import type { BlobFiles } from "./blobs/files.ts";
-import type { StoredBlob } from "./metadata/metadata.ts";
+import { type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
+import type { DigestNote } from "./upload-claims.ts";
 import type { UploadFiles } from "./upload-files.ts";
 
 /** What uploads stand on. */
@@ -32,7 +34,8 @@ interface Progress {
 /** Uploads into files beside the blobs: bytes arrive there, are verified, and then become a blob by a change of name. */
 export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobWriter, "putBlob"> {
   const { sessions, blobs, find, link, stallMs } = options;
-  // The state of a hash cannot be written down, so a session that another process began is read again at its end.
+  // The state of a hash cannot be written down, only the digest so far: another process that ends a session uses it,
+  // one that adds to it has all bytes read again at the end.
   const progress = new Map<string, Progress>();
   /** Appends whose sender is gone, until they have ended: whoever asks next finds all that they leave behind. */
   const ending = new Map<string, Promise<void>>();
@@ -44,16 +47,12 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     expected: Digest,
     actual: Digest,
   ): Promise<void> => {
-    if (actual !== expected) {
-      throw new RegistryError(
-        "DIGEST_INVALID",
-        `the ${file.size} bytes that were sent have the digest ${actual}, not ${expected}: send the upload again`,
-        { detail: { expected, actual } },
-      );
-    }
-    const known = await find(expected);
+    checkDigest(expected, actual, file.size);
+    const blob = { digest: expected, size: file.size };
+    const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
+    const known = bytes !== undefined || (await find(expected));
     if (!known) await blobs.adopt(file.path, file.handle.fd, expected);
-    await link(repository, { digest: expected, size: file.size }, file.size);
+    await link(repository, bytes ? { ...blob, bytes } : blob, file.size);
     if (known) await unlink(file.path);
   };
 
@@ -122,8 +121,9 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
       const known = progress.get(id);
       progress.delete(id);
       try {
-        const streamed = known?.offset === claimed.size && known.hasher.algorithm === algorithmOf(digest);
-        const actual = streamed ? known.hasher.digest() : await hashFile(claimed.handle, algorithmOf(digest));
+        const note = noteOf(known) ?? claimed.note;
+        const isHashed = note?.offset === claimed.size && algorithmOf(note.digest) === algorithmOf(digest);
+        const actual = isHashed ? note.digest : await hashFile(claimed.handle, algorithmOf(digest));
         await finish(repository, claimed, digest, actual);
         await claimed.forget();
       } catch (error) {
@@ -136,10 +136,19 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     async cancelUpload(repository, id) {
       await ending.get(id);
       progress.delete(id);
-      await (await sessions.claim(repository, id)).remove();
+      await sessions.discard(repository, id);
     },
 
     async putBlob(repository, { digest, size }, body, { signal } = {}) {
+      if (size !== undefined && size <= smallBlobSize) {
+        const bytes = await bytesOf(body, { size, signal }).catch((cause) => {
+          signal?.throwIfAborted();
+          throw interrupted(0, size, cause);
+        });
+        checkDigest(digest, digestOf(bytes, algorithmOf(digest)), size);
+        await link(repository, { digest, size, bytes }, size);
+        return blobDescriptor(digest, size);
+      }
       const path = join(sessions.folder, `${randomUUID()}.put`);
       const handle = await open(path, "wx+").catch((error) => {
         throw asStorageError(error);
@@ -160,9 +169,22 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
   };
 }
 
+function checkDigest(expected: Digest, actual: Digest, size: number): void {
+  if (actual === expected) return;
+  throw new RegistryError(
+    "DIGEST_INVALID",
+    `the ${size} bytes that were sent have the digest ${actual}, not ${expected}: send the upload again`,
+    { detail: { expected, actual } },
+  );
+}
+
 /** A blob's descriptor, as a registry knows it: without its media type. */
 export function blobDescriptor(digest: Digest, size: number) {
   return { mediaType: "application/octet-stream", digest, size };
+}
+
+function noteOf(known: Progress | undefined): DigestNote | undefined {
+  return known && { digest: known.hasher.digestSoFar(), offset: known.offset };
 }
 
 /** The hasher to go on with, or `undefined` when the bytes before `offset` were not hashed here. */
@@ -178,6 +200,12 @@ function outOfOrder(found: number, expected: number): RegistryError {
     `the chunk begins at byte ${found}, but the upload has ${expected} bytes: go on from ${expected}`,
     { detail: { offset: expected } },
   );
+}
+
+async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array> {
+  const bytes = new Uint8Array(size);
+  await handle.read(bytes, 0, size, 0);
+  return bytes;
 }
 
 async function hashFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {

@@ -75,7 +75,8 @@ export async function receive(
   return error === undefined ? { size } : { size, error };
 }
 
-function interrupted(size: number, announced: number | undefined, cause: unknown): unknown {
+/** Why a body ended before its end, as an error that tells its sender what to do. `size`: bytes that had come. */
+export function interrupted(size: number, announced: number | undefined, cause: unknown): unknown {
   if (isStorageError(cause)) return asStorageError(cause);
   if (cause instanceof RegistryError) return cause;
   const of = announced === undefined ? "" : ` of ${announced}`;

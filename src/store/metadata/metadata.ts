@@ -8,11 +8,16 @@ import type { Eventually, KeysetPage } from "./eventually.ts";
 
 export type { Eventually, KeysetPage } from "./eventually.ts";
 
+/** Blobs of up to so many bytes stand in the metadata instead of in a file of their own. */
+export const smallBlobSize = 16 * 1024;
+
 /** A blob as the metadata know it: stored, durable, its digest verified. */
 export interface StoredBlob {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
+  /** The blob itself, when it is small and was asked for. */
+  readonly bytes?: Uint8Array;
 }
 
 /** A manifest as the metadata hold it. */
@@ -66,9 +71,11 @@ export interface RepositoryStatistics {
 export interface Metadata {
   /** A blob that `repository` links. */
   findLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
+  /** As `findLinkedBlob`, with its bytes if it is small. */
+  getLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
   /** A blob that the store holds, whoever links it. */
   findBlob(digest: Digest): Eventually<StoredBlob | undefined>;
-  /** Records a blob whose file is durable and links it. `received`: bytes that were sent for it. */
+  /** Records a blob that comes with its bytes or whose file is durable, and links it. `received`: bytes that were sent for it. */
   linkStoredBlob(repository: RepositoryName, blob: StoredBlob, received: number): Promise<void>;
   mountBlob(request: MountRequest): Promise<StoredBlob | undefined>;
   /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED when a manifest of the repository needs it */

@@ -7,7 +7,7 @@ import type { RepositoryRows } from "./repositories.ts";
 
 type BlobMetadata = Pick<
   Metadata,
-  "findLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob"
+  "findLinkedBlob" | "getLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob"
 >;
 
 /** How many repositories that hold a blob are asked about before a mount gives up. */
@@ -20,6 +20,16 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
        SELECT 1 FROM blob_links
        WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
          AND deleted_at IS NULL)`,
+  );
+  const getLinked = prepare<{ size: number; bytes: Uint8Array | null }, [string, string]>(
+    `SELECT size, (SELECT bytes FROM small_blobs WHERE blob_id = blobs.id) AS bytes
+     FROM blobs WHERE digest = ?2 AND EXISTS (
+       SELECT 1 FROM blob_links
+       WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
+         AND deleted_at IS NULL)`,
+  );
+  const insertSmall = prepare<null, [number, Uint8Array]>(
+    "INSERT INTO small_blobs (blob_id, bytes) VALUES (?, ?)",
   );
   const find = prepare<{ id: number; size: number }, [string]>("SELECT id, size FROM blobs WHERE digest = ?");
   const insert = prepare<{ id: number }, [string, number, number]>(
@@ -67,6 +77,11 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
 
   return {
     findLinkedBlob,
+    getLinkedBlob(repository, digest) {
+      const row = getLinked.get(repository, digest);
+      if (!row) return undefined;
+      return row.bytes ? { digest, size: row.size, bytes: row.bytes } : { digest, size: row.size };
+    },
     findBlob(digest) {
       const row = find.get(digest);
       return row ? { digest, size: row.size } : undefined;
@@ -78,6 +93,7 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
         if (id === undefined) {
           id = insert.get(blob.digest, blob.size, Date.now())?.id;
           if (id === undefined) throw new Error("INSERT returned no row");
+          if (blob.bytes) insertSmall.run(id, blob.bytes);
           countBlob.run(blob.size);
         }
         link.run(repositoryId, id, Date.now(), 1);

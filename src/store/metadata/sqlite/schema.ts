@@ -28,6 +28,11 @@ const migrations: readonly string[] = [
     stored_at INTEGER NOT NULL
   ) STRICT;
 
+  CREATE TABLE small_blobs (
+    blob_id INTEGER PRIMARY KEY REFERENCES blobs,
+    bytes BLOB NOT NULL
+  ) STRICT;
+
   CREATE TABLE blob_links (
     repository_id INTEGER NOT NULL REFERENCES repositories,
     blob_id INTEGER NOT NULL REFERENCES blobs,

@@ -1,0 +1,131 @@
+import { type FileHandle, open, readdir, readFile, rename, stat, unlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, isDigest } from "../oci/digests.ts";
+import { errorCode } from "../registry/files/durable.ts";
+
+/** The digest of a session's bytes so far: a session that ends there need not be read again. */
+export interface DigestNote {
+  readonly digest: Digest;
+  /** How many bytes it is of. */
+  readonly offset: number;
+}
+
+/** A session's file that nobody else can write to. */
+export interface Claim {
+  readonly path: string;
+  readonly handle: FileHandle;
+  /** Left by another process that wrote to it before. */
+  readonly note?: DigestNote | undefined;
+}
+
+/** Who writes to which session's file. `path` is the file's when nobody writes to it. */
+export interface Claims {
+  begin(path: string): Promise<void>;
+  /** Bytes received; `undefined` when there is no such session. */
+  size(path: string): Promise<number | undefined>;
+  take(path: string): Promise<Claim | "unknown" | "taken">;
+  /** Gives a claim back, its handle closed; `note` is kept where another process may go on. */
+  giveBack(path: string, note?: () => DigestNote | undefined): Promise<void>;
+  /** Ends a claim whose file is gone, its handle closed. */
+  end(path: string): Promise<void>;
+  /** Sessions that have no file yet, with the times they began; those that begin no more are to be deleted. */
+  readonly fresh: Map<string, number>;
+  /** Gives back what a killed process had taken. */
+  recover(folder: string): Promise<void>;
+}
+
+/**
+ * Claims of the only process that uses a folder, in memory: a session has no file until the first bytes come, and is
+ * forgotten with the process until then.
+ */
+export function createOwnClaims(): Claims {
+  const fresh = new Map<string, number>();
+  const busy = new Set<string>();
+  return {
+    fresh,
+    async begin(path) {
+      fresh.set(path, Date.now());
+    },
+    size: async (path) => (fresh.has(path) ? 0 : sizeOf(path)),
+    async take(path) {
+      if (busy.has(path)) return "taken";
+      busy.add(path);
+      try {
+        const handle = await open(path, fresh.delete(path) ? "wx+" : "r+");
+        return { path, handle };
+      } catch (error) {
+        busy.delete(path);
+        if (errorCode(error) === "ENOENT") return "unknown";
+        throw error;
+      }
+    },
+    async giveBack(path) {
+      busy.delete(path);
+    },
+    async end(path) {
+      busy.delete(path);
+    },
+    // One process after several: no other is left.
+    recover: (folder) => giveBackAll(folder, /\.busy\d+$/),
+  };
+}
+
+/**
+ * Claims of the worker process `slot` of several, without other state than file names: who writes to `<path>` renames
+ * it to `<path>.busy<slot>`, which only one can do. `<path>.digest` holds the note.
+ */
+export function createSharedClaims(slot: number, slots: number): Claims {
+  const own = (path: string): string => `${path}.busy${slot}`;
+  const busySize = async (path: string): Promise<number | undefined> => {
+    for (let other = 0; other < slots; other++) {
+      const found = await sizeOf(`${path}.busy${other}`);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  };
+  return {
+    fresh: new Map(),
+    begin: async (path) => (await open(path, "wx")).close(),
+    size: async (path) => (await sizeOf(path)) ?? (await busySize(path)) ?? (await sizeOf(path)),
+    async take(path) {
+      try {
+        await rename(path, own(path));
+      } catch (error) {
+        if (errorCode(error) !== "ENOENT") throw error;
+        return (await busySize(path)) === undefined ? "unknown" : "taken";
+      }
+      return { path: own(path), handle: await open(own(path), "r+"), note: await readNote(path) };
+    },
+    async giveBack(path, note) {
+      const noted = note?.();
+      if (noted) await writeFile(`${path}.digest`, `${noted.offset} ${noted.digest}`);
+      await rename(own(path), path);
+    },
+    async end(path) {
+      await unlink(`${path}.digest`).catch(() => {}); // most have none
+    },
+    recover: (folder) => giveBackAll(folder, new RegExp(`\\.busy${slot}$`)),
+  };
+}
+
+async function giveBackAll(folder: string, mark: RegExp): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (mark.test(name)) await rename(join(folder, name), join(folder, name.replace(mark, "")));
+  }
+}
+
+async function readNote(path: string): Promise<DigestNote | undefined> {
+  // None, or one that a kill cut off: then the bytes are read again.
+  const text = await readFile(`${path}.digest`, "utf8").catch(() => "");
+  const [offset = "", digest = ""] = text.split(" ");
+  return isDigest(digest) ? { offset: Number(offset), digest } : undefined;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return undefined;
+    throw error;
+  }
+}
