@@ -172,7 +172,25 @@ describe("copy that is stopped", () => {
     await ended.promise;
   });
 
-  test("copy gives up the source's stream when the destination does not read it", async () => {
+  test("copy does not open the source's stream when the destination does not read it", async () => {
+    const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
+    await pushImage(from, a, { layers: [], tags: [latest] });
+    const closed: Registry = {
+      ...from,
+      async getBlob(repository, digest) {
+        const { descriptor } = await from.getBlob(repository, digest);
+        const open = () => Promise.reject(new Error("it was opened"));
+        return { descriptor, source: { kind: "stream", open } };
+      },
+    };
+    const holder: Registry = {
+      ...to,
+      putBlob: async (_, { digest }) => pushBlob(to, b, await readBlob(from, a, { digest })),
+    };
+    await copy(source(closed), destination(holder));
+  });
+
+  test("copy gives up the source's stream when the destination does not read on", async () => {
     const [from, to] = [createMemoryRegistry(), createMemoryRegistry()];
     await pushImage(from, a, { layers: [], tags: [latest] });
     const ended = Promise.withResolvers<void>();
@@ -186,7 +204,8 @@ describe("copy that is stopped", () => {
     };
     const quick: Registry = {
       ...to,
-      async putBlob(repository, { digest }) {
+      async putBlob(repository, { digest }, body) {
+        await body.getReader().read();
         const bytes = await readBlob(from, a, { digest }); // somebody else has just sent it
         return pushBlob(to, repository, bytes);
       },

@@ -40,9 +40,10 @@ export interface CopyOptions {
   readonly concurrency?: number;
   /**
    * Repositories of the destination's registry that may hold a blob, the likeliest first: a blob that the destination
-   * lacks is mounted from there. Within one registry it is the source's repository, and this is not asked.
+   * lacks is mounted from there. `undefined` is any repository, for registries where asking that costs nothing. Within
+   * one registry it is the source's repository, and this is not asked.
    */
-  readonly mountsFrom?: (digest: Digest) => readonly RepositoryName[];
+  readonly mountsFrom?: (digest: Digest) => readonly (RepositoryName | undefined)[];
   /** Told what happens, synchronously. What it throws ends the copy. */
   readonly onEvent?: (event: CopyEvent) => void;
 }

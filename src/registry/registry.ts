@@ -99,7 +99,8 @@ export interface PutBlobOptions extends OperationOptions {
 export interface BlobWriter {
   /**
    * Stores a whole blob and links it to the repository, which is made if it is not there. Resolves when the bytes are
-   * durable. Nothing is kept when it rejects.
+   * durable. Nothing that can be seen is kept when it rejects; with `reopen`, what came may be, so that the same blob
+   * sent again goes on from there. `body` may be cancelled without being read.
    * @throws DIGEST_INVALID when the bytes have another digest; SIZE_INVALID when there are more or fewer than announced
    */
   putBlob(

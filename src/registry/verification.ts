@@ -4,14 +4,17 @@ import { RegistryError } from "../oci/errors.ts";
 import { createHasher, digestOf } from "./hash.ts";
 import type { OperationOptions, StoredManifest } from "./registry.ts";
 
+/** Where bytes come from: a stream, or what opens one once the first byte is asked for. */
+export type ByteSource = ReadableStream<Uint8Array> | (() => Promise<ReadableStream<Uint8Array>>);
+
 /** Verifies the bytes of one blob as they pass, also when they come in several goes. */
 export interface Verifier {
   /**
-   * Passes a stream on that gives the blob's bytes from `offset` on, 0 if absent. The result fails with SIZE_INVALID or
+   * Passes bytes on that are the blob's from `offset` on, 0 if absent. The result fails with SIZE_INVALID or
    * DIGEST_INVALID instead of giving the last bytes, with the source's own error, or with `signal.reason`. Bytes that
    * have passed before are not verified again; the digest is not when `offset` leaves a gap.
    */
-  pass(source: ReadableStream<Uint8Array>, offset?: number): ReadableStream<Uint8Array>;
+  pass(source: ByteSource, offset?: number): ReadableStream<Uint8Array>;
   /** Why the last stream failed, when it did. */
   failure(): unknown;
   /** Gives up the sources that were not read to their end. */
@@ -20,7 +23,7 @@ export interface Verifier {
 
 /** Options of {@link createVerifier}. */
 export interface VerifyOptions extends OperationOptions {
-  /** Told how many bytes have passed in all, after each piece that is new. */
+  /** Told up to which byte of the blob they have come, after each piece that is new. */
   readonly onBytes?: (bytes: number) => void;
 }
 
@@ -76,14 +79,19 @@ interface SourceReader {
   stop(reason?: unknown): void;
 }
 
-function createSourceReader(
-  source: ReadableStream<Uint8Array>,
-  signal: AbortSignal | undefined,
-): SourceReader {
-  const reader = source.getReader();
+function createSourceReader(source: ByteSource, signal: AbortSignal | undefined): SourceReader {
+  let reader = typeof source === "function" ? undefined : readerOf(source);
+  let stopped: { readonly reason: unknown } | undefined;
   const stop = (reason?: unknown): void => {
     signal?.removeEventListener("abort", onAbort);
-    reader.cancel(reason).catch(() => {}); // nobody reads it any more
+    stopped ??= { reason };
+    reader?.cancel(reason).catch(() => {}); // nobody reads it any more
+  };
+  const open = async (): Promise<ReturnType<typeof readerOf>> => {
+    // safe: a source that is not a stream opens one
+    const opened = readerOf(await (source as () => Promise<ReadableStream<Uint8Array>>)());
+    if (stopped) opened.cancel(stopped.reason).catch(() => {}); // likewise
+    return opened;
   };
   const onAbort = (): void => stop(signal?.reason);
   if (signal?.aborted) onAbort();
@@ -91,6 +99,7 @@ function createSourceReader(
   return {
     stop,
     async read() {
+      reader ??= await open();
       for (;;) {
         const { value, done } = await reader.read();
         signal?.throwIfAborted(); // a cancelled read looks like the end
@@ -101,6 +110,11 @@ function createSourceReader(
   };
 }
 
+/** Its type is what bun-types and the types of Node do not agree about. */
+function readerOf(stream: ReadableStream<Uint8Array>) {
+  return stream.getReader();
+}
+
 const nothing = new Uint8Array(0);
 
 /** Checks bytes at a position: that there are not too many, and, once all were seen in order, their digest. */
@@ -108,6 +122,7 @@ function createDigestCheck(descriptor: Descriptor, onBytes: ((bytes: number) => 
   const { digest, size } = descriptor;
   const hasher = createHasher(algorithmOf(digest));
   let hashed = 0;
+  let passed = 0;
   let checked = false;
   return (position: number, bytes: Uint8Array): void => {
     const end = position + bytes.byteLength;
@@ -115,6 +130,9 @@ function createDigestCheck(descriptor: Descriptor, onBytes: ((bytes: number) => 
     if (position <= hashed && end > hashed) {
       hasher.update(position === hashed ? bytes : bytes.subarray(hashed - position));
       hashed = end;
+    }
+    if (end > passed) {
+      passed = end;
       onBytes?.(end);
     }
     if (hashed < size || checked) return;

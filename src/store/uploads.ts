@@ -123,7 +123,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
       try {
         const note = noteOf(known) ?? claimed.note;
         const isHashed = note?.offset === claimed.size && algorithmOf(note.digest) === algorithmOf(digest);
-        const actual = isHashed ? note.digest : await hashFile(claimed.handle, algorithmOf(digest));
+        const actual = isHashed ? note.digest : await digestOfFile(claimed.handle, algorithmOf(digest));
         await finish(repository, claimed, digest, actual);
         await claimed.forget();
       } catch (error) {
@@ -208,13 +208,8 @@ async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array> 
   return bytes;
 }
 
-async function hashFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
+async function digestOfFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
   const hasher = createHasher(algorithm);
-  const buffer = new Uint8Array(1024 * 1024);
-  for (let position = 0; ; ) {
-    const { bytesRead } = await handle.read(buffer, 0, buffer.byteLength, position);
-    if (bytesRead === 0) return hasher.digest();
-    hasher.update(buffer.subarray(0, bytesRead));
-    position += bytesRead;
-  }
+  await hashFile(handle, hasher);
+  return hasher.digest();
 }

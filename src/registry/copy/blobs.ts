@@ -24,8 +24,11 @@ export function createBlobCopier(run: Run, concurrency: number): BlobCopier {
     const { digest, size } = descriptor;
     run.announce(descriptor);
     if (await isAtDestination(run, digest)) return run.report({ state: "exists", descriptor });
-    const from = await mount(run, digest);
-    if (from) return run.report({ state: "mounted", descriptor, from });
+    const mounted = await mount(run, digest);
+    if (mounted) {
+      const { from } = mounted;
+      return run.report(from ? { state: "mounted", descriptor, from } : { state: "exists", descriptor });
+    }
     await limit(() => sendBlob(run, descriptor));
     sent += size;
     run.report({ state: "done", descriptor });
@@ -50,12 +53,15 @@ function isAtDestination(run: Run, digest: Digest): Promise<boolean> {
   );
 }
 
-/** Resolves to the repository that it was mounted from, if it could be. */
-async function mount(run: Run, digest: Digest): Promise<RepositoryName | undefined> {
+/** Resolves to the repository that it was mounted from, if it could be; that is `undefined` when it was anywhere. */
+async function mount(
+  run: Run,
+  digest: Digest,
+): Promise<{ readonly from: RepositoryName | undefined } | undefined> {
   const { registry, repository } = run.destination;
   for (const from of run.mountsFrom(digest)) {
-    const options = { from, signal: run.signal };
-    if (await run.request(() => registry.mountBlob(repository, digest, options))) return from;
+    const options = { ...(from ? { from } : {}), signal: run.signal };
+    if (await run.request(() => registry.mountBlob(repository, digest, options))) return { from };
   }
   return undefined;
 }
@@ -71,7 +77,8 @@ async function sendBlob({ source, destination, signal, report }: Run, descriptor
   const reopen = async (offset: number, options: OperationOptions = { signal }) =>
     verifier.pass(await openBlob(handle, { first: offset, last: size - 1 }, options), offset);
   try {
-    const body = verifier.pass(await openBlob(handle, undefined, { signal }));
+    // Opened when it is read: a destination that has a part of it already asks for the rest alone.
+    const body = verifier.pass(() => openBlob(handle, undefined, { signal }));
     await destination.registry.putBlob(destination.repository, { digest, size }, body, { signal, reopen });
   } catch (error) {
     throw verifier.failure() ?? error; // the destination may only have seen that the bytes stopped

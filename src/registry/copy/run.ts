@@ -10,8 +10,8 @@ import type { Place } from "./place.ts";
 export interface Run {
   readonly source: Place;
   readonly destination: Place;
-  /** Repositories of the destination's registry from which a blob may be mounted, the likeliest first. */
-  mountsFrom(digest: Digest): readonly RepositoryName[];
+  /** From where at the destination a blob may be mounted, the likeliest first. */
+  mountsFrom(digest: Digest): readonly (RepositoryName | undefined)[];
   /** Aborts from outside, and by the run's first failure. */
   readonly signal: AbortSignal;
   report(event: CopyEvent): void;

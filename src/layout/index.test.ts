@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeTemporaryFolder } from "../../tests/fixtures/processes.ts";
+
+test("what index publishes is there when it is imported by the package's name", async () => {
+  const published = await import("berth/layout");
+  const here = await import("./index.ts");
+  expect(Object.keys(published)).toEqual(Object.keys(here));
+});
+
+/** Pushes an image into a layout, copies it to another and reads it back. */
+const program = `
+  import { openLayout } from ${JSON.stringify(join(import.meta.dir, "index.ts"))};
+  import { copy, digestOf, openBlob } from ${JSON.stringify(join(import.meta.dir, "..", "registry", "index.ts"))};
+  const [from, to] = [process.argv[2], process.argv[3]].map((folder) => openLayout(folder).at("example.com"));
+  const bytes = new Uint8Array(600_000).fill(7);
+  const config = { mediaType: "application/vnd.oci.image.config.v1+json", digest: digestOf(bytes), size: bytes.byteLength };
+  await from.putBlob("a", config, new Blob([bytes]).stream());
+  const manifest = { schemaVersion: 2, mediaType: "application/vnd.oci.image.manifest.v1+json", config, layers: [config] };
+  const input = { bytes: new TextEncoder().encode(JSON.stringify(manifest)), mediaType: manifest.mediaType, tags: ["1"] };
+  await from.putManifest("a", input);
+  await copy({ registry: from, repository: "a", tag: "1" }, { registry: to, repository: "b", tags: ["2"] });
+  const { descriptor } = await to.getTag("b", "2");
+  let size = 0;
+  for await (const chunk of await openBlob(await to.getBlob("b", config.digest))) size += chunk.byteLength;
+  console.log(JSON.stringify([descriptor.digest === digestOf(input.bytes), size]));
+`;
+
+test("the room works when it runs on Node", async () => {
+  const folder = await makeTemporaryFolder();
+  try {
+    await writeFile(join(folder, "program.ts"), program);
+    const built = await Bun.build({
+      entrypoints: [join(folder, "program.ts")],
+      outdir: folder,
+      target: "node",
+    });
+    expect(built.success).toBe(true);
+    const args = [join(folder, "program.js"), join(folder, "from"), join(folder, "to")];
+    const run = Bun.spawn(["node", ...args], { stdout: "pipe", stderr: "inherit" });
+    expect(await new Response(run.stdout).text()).toBe("[true,600000]\n");
+    expect(await run.exited).toBe(0);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
