@@ -1,4 +1,4 @@
 #!/usr/bin/env node
-import { runBerth } from "./runtime.mjs";
+import { runBerth } from "./program.mjs";
 
 process.exitCode = await runBerth(process.argv.slice(2));

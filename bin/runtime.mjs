@@ -150,8 +150,3 @@ function whenNpmEnds(action) {
   }, 250);
   return watch;
 }
-
-/** Runs Berth's command line, see `run`. The working folder stays the caller's. */
-export function runBerth(args) {
-  return run(findBun(), [join(root, "src", "cli", "main.ts"), ...args]);
-}

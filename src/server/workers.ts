@@ -1,4 +1,4 @@
-import { join } from "node:path";
+import { extname, join } from "node:path";
 import { lockFolder } from "../store/lock.ts";
 import { openSqliteMetadata } from "../store/metadata/sqlite/sqlite.ts";
 import { accessModeOf } from "./access-mode.ts";
@@ -65,22 +65,25 @@ export async function startWorkers(settings: Settings, slots: number): Promise<R
   const start = (slot: number): Promise<string> =>
     new Promise((resolve, reject) => {
       const order: WorkerOrder = { settings: fixed, slot, slots };
-      children[slot] = Bun.spawn([process.execPath, new URL("./worker.ts", import.meta.url).pathname], {
-        env: { ...process.env, BERTH_WORKER: JSON.stringify(order) },
-        stdio: ["ignore", "inherit", "inherit"],
-        ipc(message: WorkerMessage) {
-          if (message.kind === "ready") resolve(message.address);
-          else if (message.kind === "failed") reject(new Error(message.reason));
-          else onMessage(message);
+      children[slot] = Bun.spawn(
+        [process.execPath, new URL(`./worker${extname(import.meta.url)}`, import.meta.url).pathname],
+        {
+          env: { ...process.env, BERTH_WORKER: JSON.stringify(order) },
+          stdio: ["ignore", "inherit", "inherit"],
+          ipc(message: WorkerMessage) {
+            if (message.kind === "ready") resolve(message.address);
+            else if (message.kind === "failed") reject(new Error(message.reason));
+            else onMessage(message);
+          },
+          onExit(_child, code, signal) {
+            children[slot] = undefined;
+            reject(new Error(`worker ${slot} ended before it was ready`));
+            if (stopping) return;
+            log.error({ slot, code, signal }, "a worker ended, starting it again");
+            setTimeout(() => stopping || start(slot).catch(() => {}), restartMs); // its next end starts it once more
+          },
         },
-        onExit(_child, code, signal) {
-          children[slot] = undefined;
-          reject(new Error(`worker ${slot} ended before it was ready`));
-          if (stopping) return;
-          log.error({ slot, code, signal }, "a worker ended, starting it again");
-          setTimeout(() => stopping || start(slot).catch(() => {}), restartMs); // its next end starts it once more
-        },
-      });
+      );
     });
 
   const stop = async (): Promise<void> => {

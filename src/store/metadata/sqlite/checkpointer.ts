@@ -1,3 +1,4 @@
+import { extname } from "node:path";
 import { Worker } from "node:worker_threads";
 
 /** Keeps SQLite's log short in a thread of its own. */
@@ -7,7 +8,9 @@ export interface Checkpointer {
 
 /** Starts checkpoints of the database at `path`, which is open. One for all processes is enough. */
 export function startCheckpointer(path: string): Checkpointer {
-  const worker = new Worker(new URL("./checkpoint-worker.ts", import.meta.url), { workerData: path });
+  const worker = new Worker(new URL(`./checkpoint-worker${extname(import.meta.url)}`, import.meta.url), {
+    workerData: path,
+  });
   worker.unref();
   return {
     close: () =>

@@ -1,0 +1,71 @@
+// The program that `berth` runs: Berth's own code and its dependencies in a few files, which start in half the time that
+// some hundred need. A package has it ready; in a checkout it is made when the sources have changed.
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { findBun, root, run } from "./runtime.mjs";
+
+/** What a package contains. */
+export const packaged = join(root, "dist", "program");
+const made = join(root, "node_modules", ".cache", "berth");
+const sources = join(root, "src");
+const entries = ["cli/main.ts", "server/worker.ts", "store/metadata/sqlite/checkpoint-worker.ts"];
+/** A server that still runs may load a part of its program later. */
+const keptMs = 7 * 24 * 60 * 60 * 1000;
+
+/** Runs Berth's command line, see `run`. The working folder stays the caller's. */
+export function runBerth(args) {
+  const bun = findBun();
+  return run(bun, [findProgram(bun), ...args]);
+}
+
+/** The file to run. */
+export function findProgram(bun) {
+  // npm leaves the lockfile out of packages.
+  if (!existsSync(join(root, "package-lock.json"))) return join(packaged, "main.js");
+  const folder = join(made, newestChange());
+  const program = join(folder, "main.js");
+  if (existsSync(program)) return program;
+  const fresh = `${folder}.${process.pid}`;
+  try {
+    mkdirSync(made, { recursive: true });
+    removeOld();
+    buildProgram(bun, fresh);
+    renameSync(fresh, folder);
+  } catch {
+    rmSync(fresh, { recursive: true, force: true });
+    // Made by another process meanwhile, or not to be made here: the sources run as well.
+  }
+  return existsSync(program) ? program : join(sources, "cli", "main.ts");
+}
+
+/** Makes the program. @throws with what the bundler says */
+export function buildProgram(bun, folder) {
+  const files = entries.map((entry) => join(sources, entry));
+  const options = ["--target=bun", "--splitting", "--minify-syntax", "--minify-whitespace"];
+  const names = ["--entry-naming=[name].js", "--chunk-naming=part-[hash].js", `--outdir=${folder}`];
+  const { status, stderr, error } = spawnSync(bun, ["build", ...options, ...names, ...files], {
+    cwd: root,
+    encoding: "utf8",
+  });
+  if (status !== 0) throw new Error(`could not build Berth: ${error?.message ?? stderr}`);
+}
+
+/** Changes with every file that the program is made of. */
+function newestChange() {
+  let newest = 0;
+  let count = 0;
+  for (const entry of readdirSync(sources, { recursive: true, withFileTypes: true })) {
+    newest = Math.max(newest, statSync(join(entry.parentPath ?? entry.path, entry.name)).mtimeMs);
+    count++;
+  }
+  const lockfile = statSync(join(root, "package-lock.json")).mtimeMs;
+  return `${Math.round(Math.max(newest, lockfile))}-${count}`;
+}
+
+function removeOld() {
+  for (const name of readdirSync(made)) {
+    const folder = join(made, name);
+    if (Date.now() - statSync(folder).mtimeMs > keptMs) rmSync(folder, { recursive: true, force: true });
+  }
+}
