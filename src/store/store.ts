@@ -8,9 +8,11 @@ import { makeDurableFolder } from "../registry/files/durable.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { createBlobFiles } from "./blobs/files.ts";
-import type { ManifestRow, Metadata, StoredBlob } from "./metadata/metadata.ts";
+import type { ManifestRow } from "./metadata/manifest-row.ts";
+import type { Metadata, StoredBlob } from "./metadata/metadata.ts";
 import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
+import type { TagPolicies } from "./metadata/tag-policy.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
 import { blobDescriptor, createUploads } from "./uploads.ts";
 
@@ -26,6 +28,8 @@ export interface StoreOptions {
   readonly stallMs?: number;
   /** The most upload sessions that may be open. */
   readonly maxOpenUploads?: number;
+  /** Decides what happens to tags when one is pushed or removed; absent, what is asked for and nothing else. */
+  readonly policies?: TagPolicies;
 }
 
 /** The durable registry, and what only its owner may see. */
@@ -47,7 +51,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const uploadFolder = join(folder, "uploads");
   await makeDurableFolder(join(folder, "blobs"));
   await makeDurableFolder(uploadFolder);
-  const metadata = openSqliteMetadata(join(folder, "metadata.db"));
+  const metadata = openSqliteMetadata(join(folder, "metadata.db"), options.policies);
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db")) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
@@ -135,7 +139,7 @@ function createManifests(metadata: Metadata): Manifests {
     getTag,
     resolveManifest: async (repository, digest) => (await getManifest(repository, digest)).descriptor,
     resolveTag: async (repository, tag) => (await getTag(repository, tag)).descriptor,
-    async putManifest(repository, { bytes, mediaType, digest: expected, tags }) {
+    async putManifest(repository, { bytes, mediaType, digest: expected, tags }, { actor = unnamed } = {}) {
       const manifest = parseManifest(bytes, mediaType);
       const digest = digestOf(bytes, expected ? algorithmOf(expected) : "sha256");
       if (expected && expected !== digest) {
@@ -143,19 +147,29 @@ function createManifests(metadata: Metadata): Manifests {
           detail: { expected, actual: digest },
         });
       }
-      await metadata.putManifest({ repository, digest, bytes, manifest, tags });
+      const { lines, notes } = await metadata.putManifest({
+        ...{ repository, digest, bytes, manifest, actor },
+        tags: [...new Set(tags)],
+      });
+      const isEmptyIndex = isIndex(manifest) && manifest.manifests.length === 0;
       return {
         descriptor: { mediaType: manifest.mediaType, digest, size: bytes.byteLength },
-        tags,
+        tags: lines.filter(({ to }) => to === digest).map(({ tag }) => tag),
         ...(manifest.subject ? { subject: manifest.subject.digest } : {}),
-        warnings:
-          isIndex(manifest) && manifest.manifests.length === 0 ? ["this index lists no manifests"] : [],
+        warnings: [...(isEmptyIndex ? ["this index lists no manifests"] : []), ...notes],
       };
     },
-    deleteManifest: (repository, digest) => metadata.deleteManifest(repository, digest),
-    deleteTag: (repository, tag) => metadata.deleteTag(repository, tag),
+    async deleteManifest(repository, digest, { actor = unnamed } = {}) {
+      await metadata.deleteManifest(repository, digest, { actor });
+    },
+    async deleteTag(repository, tag, { actor = unnamed } = {}) {
+      await metadata.changeTags(repository, { kind: "delete", tags: [tag] }, { actor });
+    },
   };
 }
+
+/** Whom the record names when nobody said who asks. */
+const unnamed = "anonymous";
 
 function toStored(row: ManifestRow): StoredManifest {
   return {

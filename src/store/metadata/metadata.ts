@@ -5,6 +5,8 @@ import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
 import type { AccessMetadata } from "./access.ts";
 import type { Eventually, KeysetPage } from "./eventually.ts";
+import type { ManifestRow } from "./manifest-row.ts";
+import type { TagMetadata, TagOutcome } from "./tags.ts";
 
 export type { Eventually, KeysetPage } from "./eventually.ts";
 
@@ -20,13 +22,6 @@ export interface StoredBlob {
   readonly bytes?: Uint8Array;
 }
 
-/** A manifest as the metadata hold it. */
-export interface ManifestRow {
-  readonly digest: Digest;
-  readonly mediaType: string;
-  readonly bytes: Uint8Array;
-}
-
 /** What `putManifest` of the metadata needs: the manifest is parsed, its digest is verified. */
 export interface ManifestRecord {
   readonly repository: RepositoryName;
@@ -34,6 +29,14 @@ export interface ManifestRecord {
   readonly bytes: Uint8Array;
   readonly manifest: Manifest;
   readonly tags: readonly Tag[];
+  readonly actor: string;
+}
+
+/** Who removes a manifest, and why. */
+export interface ManifestRemoval {
+  readonly actor: string;
+  /** `delete` if absent. */
+  readonly kind?: "delete" | "retention";
 }
 
 /** Where a blob may be taken from for another repository. */
@@ -68,7 +71,7 @@ export interface RepositoryStatistics {
  * The store's metadata. Everything that is written is durable when the promise resolves; each method that writes is
  * one transaction. Lookups answer `undefined` where there is nothing.
  */
-export interface Metadata {
+export interface Metadata extends TagMetadata {
   /** A blob that `repository` links. */
   findLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
   /** As `findLinkedBlob`, with its bytes if it is small. */
@@ -82,27 +85,26 @@ export interface Metadata {
   deleteBlob(repository: RepositoryName, digest: Digest): Promise<void>;
 
   getManifest(repository: RepositoryName, digest: Digest): Eventually<ManifestRow | undefined>;
-  getTag(repository: RepositoryName, tag: Tag): Eventually<ManifestRow | undefined>;
-  /** @throws RegistryError MANIFEST_BLOB_UNKNOWN; MANIFEST_INVALID when a descriptor's size is not the blob's */
-  putManifest(record: ManifestRecord): Promise<void>;
-  /** @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN; UNSUPPORTED when an index of the repository lists it */
-  deleteManifest(repository: RepositoryName, digest: Digest): Promise<void>;
-  /** @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
-  deleteTag(repository: RepositoryName, tag: Tag): Promise<void>;
+  /**
+   * Stores a manifest and moves tags, those of the record and those that the repository's rule moves with them.
+   * @throws RegistryError MANIFEST_BLOB_UNKNOWN; MANIFEST_INVALID when a descriptor's size is not the blob's;
+   *   TAG_PROTECTED
+   */
+  putManifest(record: ManifestRecord): Promise<TagOutcome>;
+  /**
+   * Deletes a manifest with its tags; floating tags of a rule go to what is then highest. It can be brought back.
+   * @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN; UNSUPPORTED when an index of the repository lists it;
+   *   TAG_PROTECTED
+   */
+  deleteManifest(repository: RepositoryName, digest: Digest, by: ManifestRemoval): Promise<TagOutcome>;
 
   hasRepository(repository: RepositoryName): Eventually<boolean>;
-  listTags(repository: RepositoryName, page: KeysetPage): Eventually<Page<Tag>>;
   listReferrers(
     repository: RepositoryName,
     subject: Digest,
     page: KeysetPage & { readonly artifactType?: string },
   ): Eventually<Page<Descriptor>>;
   listRepositories(page: KeysetPage): Eventually<Page<RepositoryName>>;
-  /** Tags that could be meant by `missing`, unranked, at most about a hundred; and the newest, newest first. */
-  tagsNear(
-    repository: RepositoryName,
-    missing: string,
-  ): Eventually<{ readonly near: readonly Tag[]; readonly newest: readonly Tag[] }>;
   /** Repositories that could be meant by `missing`, unranked, at most about two hundred. */
   repositoriesNear(missing: string): Eventually<readonly RepositoryName[]>;
 

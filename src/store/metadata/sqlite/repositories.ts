@@ -1,7 +1,7 @@
 import { RegistryError } from "../../../oci/errors.ts";
 import type { RepositoryName } from "../../../oci/names.ts";
 import type { Page } from "../../../registry/registry.ts";
-import type { KeysetPage } from "../metadata.ts";
+import type { KeysetPage } from "../eventually.ts";
 import type { SqliteDatabase } from "./database.ts";
 
 /** The rows of repositories. Methods that write run inside a transaction of the caller. */

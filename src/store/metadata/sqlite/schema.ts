@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables } from "./access/schema.ts";
+import { tagTables } from "./tags/schema.ts";
 
 /**
  * One entry a version, forward only. A released entry is never changed.
@@ -101,6 +102,7 @@ const migrations: readonly string[] = [
   INSERT INTO totals VALUES (0, 0, 0, 0, 0);
   `,
   accessTables,
+  tagTables,
 ];
 
 /** The version that this program writes. */

@@ -1,21 +1,28 @@
 import type { Metadata } from "../metadata.ts";
+import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
 import { createBlobMetadata } from "./blobs.ts";
 import { openDatabase } from "./database.ts";
+import { createManifestRows } from "./manifest-rows.ts";
 import { createManifestMetadata } from "./manifests.ts";
 import { createReferrerMetadata } from "./referrers.ts";
 import { createRepositoryRows } from "./repositories.ts";
 import { createStatisticsMetadata } from "./statistics.ts";
-import { createTagMetadata } from "./tags.ts";
+import { createTagMetadata } from "./tags/tags.ts";
 
-/** Metadata in one SQLite file at `path`, made if it is not there. Several processes may open it. */
-export function openSqliteMetadata(path: string): Metadata {
+/**
+ * Metadata in one SQLite file at `path`, made if it is not there. Several processes may open it.
+ * @param policies decides, inside the transactions, what happens to tags; absent, what is asked for and nothing else
+ */
+export function openSqliteMetadata(path: string, policies: TagPolicies = () => plainPolicy): Metadata {
   const database = openDatabase(path);
   const repositories = createRepositoryRows(database);
+  const manifests = createManifestRows(database, repositories);
+  const tags = createTagMetadata(database, repositories, manifests, policies);
   return {
     ...createBlobMetadata(database, repositories),
-    ...createManifestMetadata(database, repositories),
-    ...createTagMetadata(database, repositories),
+    ...createManifestMetadata(database, repositories, manifests, tags.changer),
+    ...tags.metadata,
     ...createReferrerMetadata(database, repositories),
     ...createStatisticsMetadata(database),
     access: createAccessMetadata(database),
