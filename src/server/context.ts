@@ -1,4 +1,5 @@
 import type { Registry } from "../registry/registry.ts";
+import type { LatestFallback } from "./latest-fallback.ts";
 
 /** The part of the HTTP server that a request needs. */
 export interface Connection {
@@ -16,6 +17,7 @@ export interface Context {
   readonly registry: Registry;
   /** Who asks, for the record. */
   readonly actor: string;
+  readonly latestOf: LatestFallback;
   /** For the log, and for the person who reads an error. */
   readonly requestId: string;
   /** The request's body may come slowly: whoever reads it watches over it. */

@@ -3,6 +3,7 @@ import type { Api } from "./api/app.ts";
 import type { Connection, Context } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
 import type { Gate } from "./gate.ts";
+import type { LatestFallback } from "./latest-fallback.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
@@ -21,6 +22,7 @@ export interface HandlerOptions {
   readonly pages: Pages;
   /** Answers what begins with `/api/`. */
   readonly api: Api;
+  readonly latestOf: LatestFallback;
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -36,7 +38,7 @@ const requestPrefix = Math.random().toString(36).slice(2, 8);
 export function createHandler(
   options: HandlerOptions,
 ): (request: Request, connection: Connection) => Promise<Response> {
-  const { gate, pages, api, log, metrics } = options;
+  const { gate, pages, api, latestOf, log, metrics } = options;
   return async (request, connection) => {
     const started = performance.now();
     const requestId = `${requestPrefix}-${++requests}`;
@@ -57,6 +59,7 @@ export function createHandler(
           registry: entry.registry,
           actor: entry.actor,
           requestId,
+          latestOf,
           allowSlowBody: () => connection.timeout(request, 0),
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
           count: metrics.countBytes,

@@ -4,6 +4,7 @@ import { maxManifestSize } from "../oci/manifests.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Registry, StoredManifest } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
+import { latestTag } from "./latest-fallback.ts";
 import { emptyResponse, isNotModified, warningHeader } from "./responses.ts";
 
 /** The most `tag` parameters of one request. "SHOULD support pushing at least 10 tags per request" */
@@ -25,10 +26,18 @@ export async function getManifest(
 
 /** GET and HEAD by tag: to be asked for again each time. */
 export async function getTag(context: Context, repository: RepositoryName, tag: Tag): Promise<Response> {
-  const stored = await context.registry.getTag(repository, tag).catch(async (error) => {
-    throw await withSuggestions(error, context.registry, repository, tag);
+  const { registry, latestOf } = context;
+  let warning: string | undefined;
+  const stored = await registry.getTag(repository, tag).catch(async (error) => {
+    const highest =
+      tag === latestTag && isRegistryError(error, "MANIFEST_UNKNOWN") && (await latestOf(repository));
+    if (!highest) throw await withSuggestions(error, registry, repository, tag);
+    warning = `nobody set ${repository}:latest: this is ${highest}, the highest version`;
+    return registry.getTag(repository, highest);
   });
-  return sendManifest(context, stored, "no-cache");
+  const response = sendManifest(context, stored, "no-cache");
+  if (warning !== undefined) response.headers.set("warning", warningHeader([warning]).warning ?? "");
+  return response;
 }
 
 function sendManifest({ request }: Context, stored: StoredManifest, cacheControl: string): Response {
@@ -74,8 +83,8 @@ export async function putManifest(
     "docker-content-digest": digest,
     ...warningHeader(result.warnings),
   };
-  // "MUST include an OCI-Tag response header for each accepted tag"
-  if (asked.length > 0) headers["oci-tag"] = result.tags.join(", ");
+  // "MUST include an OCI-Tag response header for each accepted tag"; those that a rule moved are told, too.
+  if (asked.length > 0 || result.tags.length > tags.length) headers["oci-tag"] = result.tags.join(", ");
   // "MUST respond with the response header OCI-Subject: <subject digest>"
   if (result.subject) headers["oci-subject"] = result.subject;
   return emptyResponse(201, headers);

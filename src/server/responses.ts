@@ -72,7 +72,14 @@ export function isNotModified(request: Request, etag: string): boolean {
 
 /** `Warning` headers' value. "MUST specify a warn-code of 299 and a warn-agent of -", at most 4096 bytes in all. */
 export function warningHeader(warnings: readonly string[]): Record<string, string> {
-  if (warnings.length === 0) return {};
-  const text = warnings.map((warning) => `299 - ${JSON.stringify(warning.replace(/[^\x20-\x7e]/g, "?"))}`);
-  return { warning: text.join(", ").slice(0, 4096) };
+  const texts: string[] = [];
+  let left = 4096;
+  for (const warning of warnings) {
+    const plain = warning.replace(/[^\x20-\x7e]/g, "?").replace(/["\\]/g, "'");
+    const text = `299 - "${plain.length > 1000 ? `${plain.slice(0, 997)}...` : plain}"`;
+    left -= text.length + 2;
+    if (left < 0) break;
+    texts.push(text);
+  }
+  return texts.length === 0 ? {} : { warning: texts.join(", ") };
 }

@@ -1,5 +1,7 @@
 import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
+import { createTagging, type Tagging } from "../tagging/policies.ts";
+import { findRuleFaults } from "../tagging/rule-faults.ts";
 import type { Access } from "./access.ts";
 import { accessModeOf } from "./access-mode.ts";
 import type { Api } from "./api/app.ts";
@@ -7,6 +9,7 @@ import type { Authorize } from "./api/operations.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./first-administrator.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
+import { createLatestFallback } from "./latest-fallback.ts";
 import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
@@ -50,13 +53,16 @@ export async function startServer({
 }: ServerOptions): Promise<ServerProcess> {
   const log = await createLog(settings["log-level"]);
   const lock = slots === 1 ? await lockFolder(settings.data) : undefined; // of several, the supervisor has it
+  const tagging = createTagging(settings.tags);
   const store = await openStore({
     folder: settings.data,
     slot,
     slots,
     stallMs: settings["stall-seconds"] * 1000,
     maxOpenUploads: settings["max-open-uploads"],
+    policies: tagging.policies,
   });
+  if (slot === 0) await logRuleFaults(store, tagging, log);
   process.on("unhandledRejection", (error) =>
     log.error({ err: error }, "a promise nobody waited for failed"),
   );
@@ -65,7 +71,15 @@ export async function startServer({
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
   const { gate, access, administrator } = await openAccess(store, settings, log, slots === 1);
   const pages = { ...createPages(store, everySnapshot, state, gate.authorize), ...access?.pages };
-  const handle = createHandler({ gate, pages, api: createLazyApi(store, gate.authorize), log, metrics });
+  const latestOf = createLatestFallback(store.metadata, tagging);
+  const handle = createHandler({
+    gate,
+    pages,
+    latestOf,
+    api: createLazyApi(store, gate.authorize),
+    log,
+    metrics,
+  });
   const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   return {
@@ -82,6 +96,12 @@ export async function startServer({
       lock?.release();
     },
   };
+}
+
+/** Names rules for tags that can no longer match, and where which of two rules decides. */
+async function logRuleFaults(store: Store, tagging: Tagging, log: Log): Promise<void> {
+  const { errors, notes } = findRuleFaults(tagging.rules(await store.metadata.getTagRules()));
+  for (const fault of [...errors, ...notes]) log.warn({ fault }, "rules for tags");
 }
 
 /** Decides who gets in. What accounts need is loaded where there are some: an open registry starts without. */

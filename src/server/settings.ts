@@ -1,5 +1,8 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { placeRules } from "../tagging/policies.ts";
+import { findRuleFaults } from "../tagging/rule-faults.ts";
+import { tagRule } from "../tagging/rules.ts";
 import { logLevels } from "./log.ts";
 
 const schema = z.strictObject({
@@ -21,6 +24,7 @@ const schema = z.strictObject({
     })
     .default({}),
   "public-url": z.url({ protocol: /^https?$/ }).optional(),
+  tags: z.array(tagRule).default([]),
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
@@ -69,7 +73,7 @@ export function loadSettings(
     if (value !== undefined) assign(given, path, value);
   }
   const result = schema.safeParse(given);
-  if (result.success) return result.data;
+  if (result.success) return withSoundRules(result.data);
   const lines = result.error.issues.map((issue) => {
     const found = issue.path.reduce<unknown>(
       (at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key],
@@ -79,6 +83,13 @@ export function loadSettings(
     return `${issue.path.join(".") || "settings"}${shown}: ${issue.message}`;
   });
   throw new SettingsError(lines.join("\n"));
+}
+
+/** @throws SettingsError when rules for tags contradict each other or can never match */
+function withSoundRules(settings: Settings): Settings {
+  const { errors } = findRuleFaults(placeRules(settings.tags, []));
+  if (errors.length > 0) throw new SettingsError(errors.map((error) => `tags: ${error}`).join("\n"));
+  return settings;
 }
 
 function readSettingsFile(file: string): Record<string, unknown> {

@@ -1,4 +1,4 @@
-import { parse } from "semver";
+import parse from "semver/functions/parse.js";
 import type { Tag } from "../oci/names.ts";
 import { dottedKey, identifiersKey, numberKey } from "./version-keys.ts";
 
