@@ -13,6 +13,46 @@ export const commands: CommandTable = [
     ],
   },
   {
+    title: "Logins",
+    commands: [
+      {
+        words: "login",
+        summary: "Log in to a registry",
+        load: async () => (await import("./commands/login.ts")).login,
+      },
+      {
+        words: "logout",
+        summary: "Log out from a registry",
+        load: async () => (await import("./commands/logout.ts")).logout,
+      },
+    ],
+  },
+  {
+    title: "Registries",
+    commands: [
+      {
+        words: "repo ls",
+        summary: "List the repositories of a registry",
+        load: async () => (await import("./commands/repo/ls.ts")).repoLs,
+      },
+      {
+        words: "tags ls",
+        summary: "List the tags of a repository",
+        load: async () => (await import("./commands/tags/ls.ts")).tagsLs,
+      },
+      {
+        words: "manifest",
+        summary: "Print a manifest as it is stored",
+        load: async () => (await import("./commands/manifest.ts")).manifest,
+      },
+      {
+        words: "digest",
+        summary: "Print the digest that a reference means",
+        load: async () => (await import("./commands/digest.ts")).digest,
+      },
+    ],
+  },
+  {
     title: "More",
     commands: [
       {

@@ -1,9 +1,10 @@
 import type { Command, Flag, Operand } from "./command.ts";
-import type { CommandTable, TableEntry } from "./table.ts";
+import { type CommandTable, entriesOf, type TableEntry } from "./table.ts";
 
 /** `berth --help`: all commands. */
 export function describeTable(table: CommandTable): string {
-  const shown = table.map(({ title, commands }) => `${title}:\n${listCommands(commands)}`);
+  const width = Math.max(...entriesOf(table).map(({ words }) => words.length));
+  const shown = table.map(({ title, commands }) => `${title}:\n${listCommands(commands, width)}`);
   return `Berth: a registry for container images and all OCI artifacts
 
 Usage:  berth COMMAND
@@ -64,14 +65,18 @@ function valueShape(flag: Flag): string {
   return flag.type === "text" && flag.bare !== undefined ? `[=${flag.value}]` : ` ${flag.value}`;
 }
 
-function listCommands(entries: readonly TableEntry[]): string {
-  return columns(entries.map(({ words, summary }) => [words, summary]));
+function listCommands(entries: readonly TableEntry[], width?: number): string {
+  return columns(
+    entries.map(({ words, summary }) => [words, summary]),
+    width,
+  );
 }
 
 /** Two columns; a first one that is too wide has a line of its own. */
-function columns(rows: readonly (readonly [string, string])[]): string {
-  const widths = rows.map(([first]) => first.length).filter((length) => length <= 32);
-  const width = Math.max(0, ...widths);
+function columns(
+  rows: readonly (readonly [string, string])[],
+  width = Math.max(0, ...rows.map(([first]) => first.length).filter((length) => length <= 32)),
+): string {
   const lines = rows.map(([first, second]) =>
     first.length > width
       ? `  ${first}\n${" ".repeat(width + 5)}${second}`

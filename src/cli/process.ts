@@ -1,7 +1,7 @@
-import { Writable } from "node:stream";
 import type { Surroundings } from "./command.ts";
 import { Interruption } from "./failures.ts";
 import type { Input, Output, ReadLineOptions } from "./terminal.ts";
+import { type Typed, type TypedText, typeKeys } from "./typed-lines.ts";
 
 /** The surroundings that this process has. From now on, signals and a closed output abort `signal`. */
 export function processSurroundings(): Surroundings {
@@ -56,26 +56,66 @@ function standardInput(): Input {
   };
 }
 
-async function readLine({ echo, signal }: ReadLineOptions): Promise<string | undefined> {
-  const { createInterface } = await import("node:readline");
+/** Typed ahead, for the next line. */
+let typedAhead = "";
+
+async function readLine({ prompt, echo, signal }: ReadLineOptions): Promise<string | undefined> {
   signal.throwIfAborted();
-  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const lines = createInterface({
-    input: process.stdin,
-    output: echo ? process.stderr : silent,
-    terminal: true,
-    historySize: 0,
+  const { stdin, stderr } = process;
+  stdin.setRawMode(true); // before it is asked, so that nothing is shown that is typed at once
+  stderr.write(prompt);
+  try {
+    const typed = await readKeys(stdin, echo ? stderr : undefined, signal);
+    if (typed.kind === "line") typedAhead = typed.rest;
+    if (typed.kind === "interrupt") await interruptSelf(signal);
+    signal.throwIfAborted();
+    return typed.kind === "line" ? typed.line : undefined;
+  } finally {
+    stdin.setRawMode(false);
+    stderr.write("\n");
+  }
+}
+
+/** In raw mode a terminal sends no signal for Ctrl-C. */
+function interruptSelf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    signal.addEventListener("abort", () => resolve(), { once: true });
+    process.kill(process.pid, "SIGINT");
   });
-  const close = (): void => lines.close();
-  signal.addEventListener("abort", close, { once: true });
-  // The terminal is in raw mode now and sends no signal itself.
-  lines.once("SIGINT", () => process.kill(process.pid, "SIGINT"));
-  const line = await new Promise<string | undefined>((resolve) => {
-    lines.once("line", resolve);
-    lines.once("close", () => resolve(undefined));
+}
+
+function readKeys(
+  stdin: NodeJS.ReadStream,
+  screen: NodeJS.WriteStream | undefined,
+  signal: AbortSignal,
+): Promise<Typed> {
+  return new Promise((resolve) => {
+    let typed: TypedText = { text: "", rest: typedAhead };
+    const decoder = new TextDecoder();
+    const end = (result: Typed): void => {
+      stdin.off("data", onData).off("end", onEnd).pause();
+      signal.removeEventListener("abort", onEnd);
+      resolve(result);
+    };
+    const onEnd = (): void => end({ kind: "end" });
+    const onData = (bytes: Uint8Array): void => {
+      const before = typed.text;
+      const result = typeKeys({ text: before, rest: typed.rest + decoder.decode(bytes, { stream: true }) });
+      const after =
+        result.kind === "more" ? result.typed.text : result.kind === "line" ? result.line : before;
+      screen?.write(redraw(before, after));
+      if (result.kind === "more") typed = result.typed;
+      else end(result);
+    };
+    signal.addEventListener("abort", onEnd, { once: true });
+    stdin.on("data", onData).on("end", onEnd).resume();
+    if (typedAhead !== "") onData(new Uint8Array());
   });
-  signal.removeEventListener("abort", close);
-  lines.close();
-  signal.throwIfAborted();
-  return line;
+}
+
+/** What changes a line that is shown into another. */
+function redraw(before: string, after: string): string {
+  if (after.startsWith(before)) return after.slice(before.length);
+  const width = Bun.stringWidth(before);
+  return width > 0 ? `\u001b[${width}D\u001b[K${after}` : after;
 }

@@ -88,7 +88,7 @@ Examples:
       const { exitCode, stdout } = await run(...args);
       expect(exitCode).toBe(0);
       expect(stdout).toContain(
-        "Tags:\n  tags ls   List tags\n  tags rm   Delete tags\n\nMore:\n  fail   Fail\n",
+        "Tags:\n  tags ls   List tags\n  tags rm   Delete tags\n\nMore:\n  fail      Fail\n",
       );
     },
   );

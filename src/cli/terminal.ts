@@ -14,6 +14,8 @@ export interface Output {
 
 /** How a line is read from a terminal. */
 export interface ReadLineOptions {
+  /** What is asked, on standard error. */
+  readonly prompt: string;
   /** Whether what is typed is shown. */
   readonly echo: boolean;
   readonly signal: AbortSignal;

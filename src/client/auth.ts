@@ -13,6 +13,8 @@ export interface AuthorizerOptions {
   readonly credentials?: CredentialSource;
   /** Sends what token services are asked. */
   readonly exchanger: Exchanger;
+  /** Asks for refresh tokens, and is told them. */
+  readonly onRefreshToken?: ((token: string) => void) | undefined;
   /** The clock in milliseconds. */
   readonly now?: () => number;
 }
@@ -34,7 +36,7 @@ interface GrantedToken extends Token {
  * tokens, which are kept until they expire, used for whatever they allow, and asked for once when many need them.
  */
 export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer {
-  const { registry, url, exchanger, now = Date.now } = options;
+  const { registry, url, exchanger, onRefreshToken, now = Date.now } = options;
   const tokens = new Map<string, GrantedToken>();
   const requests = new Map<string, Promise<GrantedToken>>();
   /** What a registry asked for beyond what a request seemed to need. */
@@ -76,12 +78,11 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
     if (found && "registryToken" in found) {
       return { token: found.registryToken, scopes, expiresAt: Number.POSITIVE_INFINITY };
     }
-    const token = await requestToken(service, scopes, found, { exchanger, registry, redact, now }).catch(
-      (error) => {
-        forgetCredentials();
-        throw error;
-      },
-    );
+    const tokenOptions = { exchanger, registry, redact, now, onRefreshToken };
+    const token = await requestToken(service, scopes, found, tokenOptions).catch((error) => {
+      forgetCredentials();
+      throw error;
+    });
     return { ...token, scopes };
   };
 

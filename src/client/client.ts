@@ -24,6 +24,11 @@ export interface ClientOptions {
   readonly retries?: Partial<RetryPolicy>;
   /** Told what registries warn of, each text once. */
   readonly onWarning?: (warning: string) => void;
+  /**
+   * Asks token services for refresh tokens (docker: identity tokens), which stand for a password from then on, and is
+   * told each that is given.
+   */
+  readonly onRefreshToken?: (token: string) => void;
   /** Names the program to registries; `berth` if absent. */
   readonly userAgent?: string;
 }
@@ -57,6 +62,7 @@ export function createClient(registry: string, options: ClientOptions = {}): Cli
     userAgent: options.userAgent ?? "berth",
     credentials: options.credentials,
     onWarning: options.onWarning,
+    onRefreshToken: options.onRefreshToken,
   });
   const referrers = createReferrers(remote);
   return {

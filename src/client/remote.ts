@@ -53,6 +53,7 @@ export interface RemoteOptions {
   readonly userAgent: string;
   readonly credentials?: CredentialSource | undefined;
   readonly onWarning?: ((warning: string) => void) | undefined;
+  readonly onRefreshToken?: ((token: string) => void) | undefined;
 }
 
 export function createRemote(options: RemoteOptions): Remote {
@@ -71,6 +72,7 @@ export function createRemote(options: RemoteOptions): Remote {
     registry: name,
     url,
     exchanger,
+    onRefreshToken: options.onRefreshToken,
     ...(credentials ? { credentials } : {}),
   });
   const urlOf = (path: string): URL => new URL(`/v2/${path}`, url);

@@ -25,8 +25,12 @@ export interface TokenOptions {
   readonly registry: string;
   readonly redact: (text: string) => string;
   readonly now: () => number;
+  /** Asks for a refresh token too, and is told it when the service gives one. */
+  readonly onRefreshToken?: ((token: string) => void) | undefined;
 }
 
+/** Names this client to token services. */
+const clientId = "berth";
 /** "If omitted, this defaults to 60 seconds" */
 const defaultLifetimeS = 60;
 /** A token is not used in its last seconds, so that a request that is on its way does not come too late. */
@@ -80,10 +84,10 @@ export async function requestToken(
         : undefined;
     // A service that knows nothing of OAuth 2 answers in some way that is not 200; the form of the GET is older.
     if (!answer || [400, 401, 403, 404, 405].includes(answer.status)) {
-      answer = await options.exchanger(getRequest(service, scopes, credentials));
+      answer = await options.exchanger(getRequest(service, scopes, credentials, options));
     }
     if (answer.status !== 200) throw failureOf(answer, attempt);
-    return tokenOf(answer.bytes, askedAt, realm.host);
+    return tokenOf(answer.bytes, askedAt, realm.host, options);
   } catch (error) {
     throw error instanceof ExchangeError ? unreachable(error, attempt) : error;
   }
@@ -93,12 +97,18 @@ function getRequest(
   { realm, service }: TokenService,
   scopes: readonly Scope[],
   credentials: Credentials | undefined,
+  { onRefreshToken }: TokenOptions,
 ): Exchange {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
   for (const scope of scopes) url.searchParams.append("scope", formatScope(scope));
   const pair = pairOf(credentials);
   if (pair) url.searchParams.set("account", pair.username);
+  if (pair && onRefreshToken) {
+    // "offline_token: Whether to return a refresh token along with the bearer token."
+    url.searchParams.set("offline_token", "true");
+    url.searchParams.set("client_id", clientId);
+  }
   return {
     method: "GET",
     url,
@@ -120,7 +130,7 @@ function refreshRequest(
 ): Exchange {
   const form = new URLSearchParams({
     grant_type: "refresh_token",
-    client_id: "berth",
+    client_id: clientId,
     refresh_token: refreshToken,
   });
   if (service !== undefined) form.set("service", service);
@@ -134,12 +144,13 @@ function refreshRequest(
   };
 }
 
-function tokenOf(bytes: Uint8Array, askedAt: number, host: string): Token {
+function tokenOf(bytes: Uint8Array, askedAt: number, host: string, { onRefreshToken }: TokenOptions): Token {
   const value = parse(bytes);
   const token = value.token || value.access_token;
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
     throw new RegistryError("UNAUTHORIZED", `the token service ${host} answered without a token`);
   }
+  if (typeof value.refresh_token === "string" && value.refresh_token) onRefreshToken?.(value.refresh_token);
   const seconds = Number(value.expires_in) > 0 ? Number(value.expires_in) : defaultLifetimeS;
   const lifetimeMs = seconds * 1000;
   return {

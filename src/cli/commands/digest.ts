@@ -1,0 +1,44 @@
+import { familiarName } from "../../oci/references.ts";
+import { defineCommand } from "../command.ts";
+import { parseImage, parsePlatform } from "../operands.ts";
+import { writeJson } from "../output/json.ts";
+import { registryFlags, withRemotes } from "../registries.ts";
+import { getManifestOf, getPlatformOf, resolveManifestOf } from "../remote-manifests.ts";
+
+/** `berth digest`. */
+export const digest = defineCommand({
+  operands: { reference: { value: "REFERENCE", completion: "reference" } },
+  flags: {
+    platform: {
+      type: "text",
+      value: "PLATFORM",
+      summary: "of an index, print the digest of this platform's manifest",
+      completion: "platform",
+    },
+    "full-ref": { type: "switch", summary: "print the repository before it: NAME@DIGEST" },
+    json: { type: "switch", summary: "print the whole descriptor as JSON" },
+    ...registryFlags,
+  },
+  run: (context) =>
+    withRemotes(context, async ({ client }) => {
+      const { flags, operands, stdout, signal } = context;
+      const reference = parseImage(operands.reference);
+      const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
+      const remote = client(reference.registry, { repository: reference.repository });
+      const descriptor = wanted
+        ? (
+            await getPlatformOf(
+              remote,
+              reference,
+              await getManifestOf(remote, reference, { signal }),
+              wanted,
+              { signal },
+            )
+          ).descriptor
+        : await resolveManifestOf(remote, reference, { signal });
+      const name = familiarName(reference);
+      if (flags.json) writeJson(stdout, { reference: `${name}@${descriptor.digest}`, ...descriptor });
+      else stdout.write(`${flags["full-ref"] ? `${name}@` : ""}${descriptor.digest}\n`);
+      return 0;
+    }),
+});

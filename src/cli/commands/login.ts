@@ -1,0 +1,161 @@
+import type { CredentialSource, Credentials } from "../../client/credentials.ts";
+import { dockerCredentials, type LoginPlace, storeLogin } from "../../client/docker-credentials.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import type { RegistryName } from "../../oci/references.ts";
+import { type Context, defineCommand, UsageError } from "../command.ts";
+import { parseRegistry } from "../operands.ts";
+import { writeJson } from "../output/json.ts";
+import { loginOptions, registryFlags, withRemotes } from "../registries.ts";
+
+const operands = { server: { value: "SERVER", optional: true, completion: "registry" } } as const;
+const flags = {
+  username: { type: "text", short: "u", value: "NAME", summary: "who logs in; asked for if absent" },
+  password: {
+    type: "text",
+    short: "p",
+    value: "PASSWORD",
+    summary: "better asked for: a command line is no secret",
+  },
+  "password-stdin": { type: "switch", summary: "read the password from standard input" },
+  json: { type: "switch", summary: "print the result as JSON" },
+  ...registryFlags,
+} as const;
+
+type LoginContext = Context<typeof flags, typeof operands>;
+
+/** `berth login`. */
+export const login = defineCommand({
+  operands,
+  flags,
+  description: `SERVER is docker.io if absent. The login is verified, then kept where docker keeps it, so that docker, podman and
+skopeo have it too: in its config.json, or with the credential helper named there.`,
+  examples: [
+    { line: "berth login registry.example.com", does: "asks for user name and password" },
+    { line: "berth login -u ci --password-stdin registry.example.com < password.txt", does: "asks nothing" },
+  ],
+  async run(context) {
+    const { flags, operands, stdout, stderr } = context;
+    const registry = parseRegistry(operands.server);
+    const credentials = await askCredentials(context, registry);
+    const kept = credentials
+      ? await logIn(context, registry, credentials)
+      : await useKeptLogin(context, registry);
+    const { place, isVerified } = kept;
+    if (!isVerified) {
+      stderr.write(`berth: warning: ${registry} did not ask who logs in, so that nothing was verified\n`);
+    }
+    if (place && !place.helper) {
+      stderr.write(
+        `berth: warning: the login is kept unencrypted in ${place.file}: a credential helper, named there as ` +
+          "credsStore, keeps it safer\n",
+      );
+    }
+    if (flags.json) writeJson(stdout, { registry, isVerified, ...place });
+    else stdout.write("Login Succeeded\n");
+    return 0;
+  },
+});
+
+interface LoggedIn {
+  readonly isVerified: boolean;
+  /** Where the login is kept now; absent if it was kept before. */
+  readonly place?: LoginPlace;
+}
+
+/** What the flags or a person say; `undefined` when nothing was said and there may be a login already. */
+async function askCredentials(
+  context: LoginContext,
+  registry: RegistryName,
+): Promise<Credentials | undefined> {
+  const { flags, stdin, stderr } = context;
+  if (flags.password !== undefined) {
+    if (flags["password-stdin"]) throw new UsageError("--password and --password-stdin exclude each other");
+    stderr.write("berth: warning: --password can be seen by others on this machine: use --password-stdin\n");
+  }
+  if (flags["password-stdin"]) {
+    if (!flags.username) throw new UsageError("--password-stdin needs --username");
+    const text = await new Response(stdin.stream()).text();
+    return pair(flags.username, text.replace(/\r?\n$/, ""));
+  }
+  const isSilent = flags.username === undefined && flags.password === undefined;
+  if (isSilent && (await dockerCredentials(loginOptions(context))(registry))) return undefined;
+  return promptCredentials(context, registry);
+}
+
+async function promptCredentials(context: LoginContext, registry: RegistryName): Promise<Credentials> {
+  const { flags, stdin, signal } = context;
+  const isComplete = flags.username !== undefined && flags.password !== undefined;
+  if (!isComplete && !stdin.isTerminal) {
+    throw new UsageError(
+      `nobody can be asked for the login to ${registry}, as standard input is no terminal: use --username and ` +
+        "--password-stdin",
+    );
+  }
+  const ask = async (prompt: string, echo: boolean) => (await stdin.readLine({ prompt, echo, signal })) ?? "";
+  const username = flags.username ?? (await ask("Username: ", true));
+  return pair(username, flags.password ?? (await ask("Password: ", false)));
+}
+
+function pair(username: string, password: string): Credentials {
+  if (username === "") throw new UsageError("the user name is empty");
+  if (password === "") throw new UsageError("the password is empty");
+  return { username, password };
+}
+
+/** Verifies a login and keeps it; where the registry gives a token that stands for the password, that instead. */
+async function logIn(
+  context: LoginContext,
+  registry: RegistryName,
+  credentials: Credentials,
+): Promise<LoggedIn> {
+  let refreshToken: string | undefined;
+  const isVerified = await verify(
+    context,
+    registry,
+    () => credentials,
+    (token) => {
+      refreshToken = token;
+    },
+  );
+  const username = "username" in credentials ? credentials.username : undefined;
+  const kept = refreshToken ? { refreshToken, ...(username ? { username } : {}) } : credentials;
+  return { isVerified, place: await storeLogin(registry, kept, loginOptions(context)) };
+}
+
+/** As docker: a login that is kept is tried before anybody is asked. */
+async function useKeptLogin(context: LoginContext, registry: RegistryName): Promise<LoggedIn> {
+  const { stdin, stderr } = context;
+  stderr.write("Authenticating with existing credentials...\n");
+  try {
+    return { isVerified: await verify(context, registry, dockerCredentials(loginOptions(context))) };
+  } catch (error) {
+    if (!stdin.isTerminal || context.signal.aborted) throw error;
+    stderr.write(`berth: ${error instanceof Error ? error.message : String(error)}\n`);
+    return logIn(context, registry, await promptCredentials(context, registry));
+  }
+}
+
+/** Resolves to whether the registry looked at the credentials. */
+function verify(
+  context: LoginContext,
+  registry: RegistryName,
+  source: CredentialSource,
+  onRefreshToken?: (token: string) => void,
+): Promise<boolean> {
+  let isAsked = false;
+  const credentials: CredentialSource = (name) => {
+    isAsked = true;
+    return source(name);
+  };
+  return withRemotes(context, async ({ client }) => {
+    const options = { credentials, ...(onRefreshToken ? { onRefreshToken } : {}) };
+    try {
+      await client(registry, options).ping({ signal: context.signal });
+    } catch (cause) {
+      if (!isAsked || !isRegistryError(cause, "UNAUTHORIZED")) throw cause;
+      const refused = `cannot log in to ${registry}: it refused the user name or password (401): check both`;
+      throw new RegistryError("UNAUTHORIZED", refused, { cause });
+    }
+    return isAsked;
+  });
+}

@@ -1,0 +1,56 @@
+import type { Platform } from "../oci/descriptors.ts";
+import { quote } from "../oci/errors.ts";
+import {
+  familiarReference,
+  parseReference,
+  parseRegistryName,
+  type Reference,
+  type RegistryName,
+  withDefaultTag,
+} from "../oci/references.ts";
+import { parseTyped, UsageError } from "./command.ts";
+
+/** A reference as docker understands it, with the tag `latest` if it has neither tag nor digest. */
+export function parseImage(text: string): Reference {
+  return withDefaultTag(parseTyped(parseReference, text));
+}
+
+/** A repository with its registry, understood as docker understands a reference without tag and digest. */
+export function parseRepository(text: string): Reference {
+  const reference = parseTyped(parseReference, text);
+  if (!reference.tag && !reference.digest) return reference;
+  const { registry, repository } = reference;
+  const bare = familiarReference({ registry, repository });
+  throw new UsageError(`${quote(text)} has a tag or digest: expected a repository alone, ${quote(bare)}`);
+}
+
+/**
+ * A registry as docker understands it where it logs in: also as an address, `https://registry.example.com/`; docker.io
+ * if absent.
+ */
+export function parseRegistry(text = "docker.io"): RegistryName {
+  const [, host = ""] = /^(?:https?:\/\/)?([^/]*)/i.exec(text) ?? [];
+  return parseTyped(parseRegistryName, host);
+}
+
+/** A platform as people write it: `linux/arm64`, `linux/arm/v7`. */
+export function parsePlatform(text: string): Platform {
+  const [, os, architecture, variant] = /^([\w.-]+)\/([\w.-]+)(?:\/([\w.-]+))?$/.exec(text) ?? [];
+  if (os && architecture) return { os, architecture, ...(variant ? { variant } : {}) };
+  throw new UsageError(
+    `invalid platform ${quote(text)}: expected for example "linux/amd64" or "linux/arm/v7"`,
+  );
+}
+
+const architectures: Readonly<Record<string, string>> = {
+  x64: "amd64",
+  ia32: "386",
+  ppc64: "ppc64le",
+  mipsel: "mipsle",
+};
+
+/** The platform of the images that run on this machine: containers are Linux's where the machine is not Windows. */
+export function localPlatform(): Platform {
+  const { arch, platform } = process;
+  return { os: platform === "win32" ? "windows" : "linux", architecture: architectures[arch] ?? arch };
+}

@@ -1,0 +1,96 @@
+import { resolve } from "node:path";
+import { createTransport } from "#transport";
+import { type Client, createClient } from "../client/client.ts";
+import type { CredentialSource } from "../client/credentials.ts";
+import { type DockerLoginOptions, dockerCredentials } from "../client/docker-credentials.ts";
+import { proxiesOf } from "../client/proxies.ts";
+import type { RepositoryName } from "../oci/names.ts";
+import type { RegistryName } from "../oci/references.ts";
+import type { Context, Surroundings } from "./command.ts";
+
+/** The flags of every command that talks to registries. */
+export const registryFlags = {
+  "plain-http": {
+    type: "text",
+    value: "REGISTRY",
+    bare: "",
+    multiple: true,
+    summary: "speak plain HTTP instead of HTTPS with it, or with every registry",
+  },
+  "ca-file": {
+    type: "text",
+    value: "FILE",
+    multiple: true,
+    summary: "trust this authority's certificate too (PEM)",
+    completion: "file",
+  },
+} as const;
+
+type RegistryContext = Surroundings & Pick<Context<typeof registryFlags>, "flags">;
+
+/** What is needed beside the name of a registry. */
+export interface RemoteOptions {
+  /** Used instead of the logins that are kept. */
+  readonly credentials?: CredentialSource;
+  /** The repository that is worked with, for which a login of its own may be kept. */
+  readonly repository?: RepositoryName;
+  readonly onRefreshToken?: (token: string) => void;
+}
+
+/** The remote registries of one command. */
+export interface Remotes {
+  /** The client of a registry, the same one each time: of the options, the first count. */
+  client(registry: RegistryName, options?: RemoteOptions): Client;
+}
+
+/**
+ * Lets a command talk to registries, with the logins of docker, the proxies of the environment and its own flags. What
+ * registries warn of is printed when it is through.
+ */
+export async function withRemotes<T>(
+  context: RegistryContext,
+  act: (remotes: Remotes) => Promise<T>,
+): Promise<T> {
+  const { flags, env, stderr, cwd } = context;
+  const caFiles = flags["ca-file"].map((file) => resolve(cwd, file));
+  const transport = createTransport({ caFiles, proxies: proxiesOf(env) });
+  const clients = new Map<RegistryName, Client>();
+  const warnings = new Set<string>();
+
+  const client: Remotes["client"] = (registry, options = {}) => {
+    const known = clients.get(registry);
+    if (known) return known;
+    const { credentials, repository, onRefreshToken } = options;
+    const plainHttp = speaksPlainHttp(registry, flags);
+    const made = createClient(registry, {
+      transport,
+      credentials:
+        credentials ?? dockerCredentials({ ...loginOptions(context), ...(repository ? { repository } : {}) }),
+      onWarning: (warning) => warnings.add(warning),
+      ...(plainHttp === undefined ? {} : { plainHttp }),
+      ...(onRefreshToken ? { onRefreshToken } : {}),
+    });
+    clients.set(registry, made);
+    return made;
+  };
+
+  try {
+    return await act({ client });
+  } finally {
+    transport.close();
+    for (const warning of warnings) stderr.write(`berth: warning: ${warning}\n`);
+  }
+}
+
+/** Where logins are kept for the user of a command. */
+export function loginOptions({ env }: Pick<Surroundings, "env">): DockerLoginOptions {
+  return { environment: env, ...(env.HOME ? { homeFolder: env.HOME } : {}) };
+}
+
+/** `undefined` for the client's own choice, which is plain HTTP with this machine alone. */
+function speaksPlainHttp(registry: RegistryName, flags: RegistryContext["flags"]): boolean | undefined {
+  const plain = flags["plain-http"];
+  if (plain.includes("") || plain.includes(registry)) return true;
+  // Who names an authority wants certificates to be checked, also by this machine.
+  return flags["ca-file"].length > 0 ? false : undefined;
+}

@@ -1,0 +1,50 @@
+import type { Client } from "../client/client.ts";
+import type { Descriptor, Platform } from "../oci/descriptors.ts";
+import { isIndex, parseManifest } from "../oci/manifests.ts";
+import type { Reference } from "../oci/references.ts";
+import { findPlatform, missingPlatform } from "../registry/platforms.ts";
+import type { OperationOptions, StoredManifest } from "../registry/registry.ts";
+import { verifyManifest } from "../registry/verification.ts";
+
+/** The manifest that a reference means. @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
+export async function getManifestOf(
+  client: Client,
+  { repository, tag, digest }: Reference,
+  options: OperationOptions,
+): Promise<StoredManifest> {
+  if (digest) return client.getManifest(repository, digest, options);
+  if (tag) return client.getTag(repository, tag, options);
+  throw new Error("a reference has a tag or a digest, once it is given the default tag");
+}
+
+/** Its descriptor alone. @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
+export async function resolveManifestOf(
+  client: Client,
+  { repository, tag, digest }: Reference,
+  options: OperationOptions,
+): Promise<Descriptor> {
+  if (digest) return client.resolveManifest(repository, digest, options);
+  if (tag) return client.resolveTag(repository, tag, options);
+  throw new Error("a reference has a tag or a digest, once it is given the default tag");
+}
+
+/**
+ * The manifest of one platform of an index; what is no index is given back as it is.
+ * @throws RegistryError MANIFEST_UNKNOWN naming the platforms that are there
+ */
+export async function getPlatformOf(
+  client: Client,
+  { repository }: Reference,
+  stored: StoredManifest,
+  wanted: Platform,
+  options: OperationOptions,
+): Promise<StoredManifest> {
+  const manifest = parseManifest(stored.bytes, stored.descriptor.mediaType);
+  if (!isIndex(manifest)) return stored;
+  const offered = manifest.manifests.map(({ platform }) => platform);
+  const child = manifest.manifests[findPlatform(offered, wanted) ?? -1];
+  if (!child) throw missingPlatform(stored.descriptor, wanted, offered);
+  const found = await client.getManifest(repository, child.digest, options);
+  verifyManifest(found, child);
+  return found;
+}
