@@ -4,6 +4,7 @@ import type { Manifest } from "../../oci/manifests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
 import type { AccessMetadata } from "./access.ts";
+import type { AuditMetadata } from "./audit.ts";
 import type { Eventually, KeysetPage } from "./eventually.ts";
 import type { ManifestRow } from "./manifest-row.ts";
 import type { TagMetadata, TagOutcome } from "./tags.ts";
@@ -110,6 +111,8 @@ export interface Metadata extends TagMetadata {
 
   /** Accounts and what they may do. */
   readonly access: AccessMetadata;
+  /** The record of what was done. */
+  readonly audit: AuditMetadata;
 
   totals(): Eventually<StoreTotals>;
   listStatistics(page: KeysetPage): Eventually<Page<RepositoryStatistics>>;

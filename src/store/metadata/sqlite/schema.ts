@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables } from "./access/schema.ts";
+import { auditTables } from "./audit.ts";
 import { tagTables } from "./tags/schema.ts";
 
 /**
@@ -103,6 +104,7 @@ const migrations: readonly string[] = [
   `,
   accessTables,
   tagTables,
+  auditTables,
 ];
 
 /** The version that this program writes. */

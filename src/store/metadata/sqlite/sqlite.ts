@@ -1,6 +1,7 @@
 import type { Metadata } from "../metadata.ts";
 import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
+import { createAuditMetadata } from "./audit.ts";
 import { createBlobMetadata } from "./blobs.ts";
 import { openDatabase } from "./database.ts";
 import { createManifestRows } from "./manifest-rows.ts";
@@ -26,6 +27,7 @@ export function openSqliteMetadata(path: string, policies: TagPolicies = () => p
     ...createReferrerMetadata(database, repositories),
     ...createStatisticsMetadata(database),
     access: createAccessMetadata(database),
+    audit: createAuditMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),
