@@ -4,21 +4,11 @@ import { actorOf, type Caller } from "./identities.ts";
 import { type Decision, decide } from "./permissions.ts";
 import { type Action, roleFor } from "./roles.ts";
 
-/** Something that was refused, for the record. */
-export interface Refusal {
-  readonly caller: Caller;
-  readonly action: Action;
-  readonly repository: string;
-  readonly reason: string;
-}
-
 /** What one caller may do, remembered for as long as the caller is. */
 export interface Guard {
-  /** Whether it is permitted and the caller's token is for it. A no is recorded. */
+  /** Whether it is permitted and the caller's token is for it. */
   may(action: Action, repository: string): boolean;
-  /** As `may`, for what nobody asked for in so many words: nothing is recorded. */
-  allows(action: Action, repository: string): boolean;
-  /** Whether it is permitted, whatever the token was made for: nothing is recorded. */
+  /** Whether it is permitted, whatever the token was made for. */
   isPermitted(action: Action, repository: string): boolean;
   /** What to answer to somebody who may not. Says nothing of what is there. */
   refusal(action: Action, repository: string): RegistryError;
@@ -30,7 +20,7 @@ export interface Guard {
 
 const mostRemembered = 2000;
 
-export function createGuard(caller: Caller, refused: (refusal: Refusal) => void = () => {}): Guard {
+export function createGuard(caller: Caller): Guard {
   const decisions = new Map<string, Decision & { readonly permitted: boolean }>();
 
   const look = (action: Action, repository: string) => {
@@ -53,12 +43,7 @@ export function createGuard(caller: Caller, refused: (refusal: Refusal) => void 
   const isAnonymous = caller.identity.kind === "anonymous";
 
   return {
-    may(action, repository) {
-      const { allowed, reason } = look(action, repository);
-      if (!allowed) refused({ caller, action, repository, reason });
-      return allowed;
-    },
-    allows: (action, repository) => look(action, repository).allowed,
+    may: (action, repository) => look(action, repository).allowed,
     isPermitted: (action, repository) => look(action, repository).permitted,
     checkListing() {
       // The anonymous have said that they are by coming with a token for it.

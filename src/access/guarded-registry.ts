@@ -148,7 +148,7 @@ function guardWriters(inner: Registry, guard: Guard): Writers {
       when("push", repository, () => inner.putBlob(repository, expected, body, options)),
     // Who may not push gets no blob linked, and learns nothing: HEAD asks for this too.
     mountBlob: async (repository, digest, options = {}) => {
-      if (!guard.allows("push", repository)) return undefined;
+      if (!guard.may("push", repository)) return undefined;
       const mayRead = (name: RepositoryName) =>
         guard.isPermitted("pull", name) && options.mayRead?.(name) !== false;
       return inner.mountBlob(repository, digest, { ...options, mayRead });
@@ -190,7 +190,6 @@ async function refuseMoves(
   for (const tag of tags) {
     const present = await presentDigest(inner, repository, tag);
     if (present === undefined || present === wanted) continue;
-    guard.may("overwrite", repository); // for the record
     const { message } = guard.refusal("overwrite", repository);
     throw new RegistryError("DENIED", `${message}. Tag ${tag} is there already: push a new one`);
   }

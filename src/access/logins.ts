@@ -26,6 +26,8 @@ export interface LoginsOptions {
   readonly access: AccessMetadata;
   readonly attempts: AttemptLimiter;
   readonly passwords: PasswordChecker;
+  /** Told of what was wrong; without a name when there is no such account: what was typed may be a password. */
+  readonly failed?: (account: string | undefined, address: string, reason: string) => void;
   readonly now?: () => number;
 }
 
@@ -38,7 +40,7 @@ const mostRemembered = 10_000;
 const anyUser = ["", "<token>"];
 
 export function createLogins(options: LoginsOptions): Logins {
-  const { access, attempts, passwords, now = Date.now } = options;
+  const { access, attempts, passwords, failed = () => {}, now = Date.now } = options;
   const isRight = rememberRight(passwords, now);
 
   const bySecret = async (secret: string, kind: CredentialRow["kind"]): Promise<Login> => {
@@ -56,12 +58,16 @@ export function createLogins(options: LoginsOptions): Logins {
   return {
     bySecret,
     async byPassword(username, password, address) {
+      const account = await access.findAccount(username);
       if (isSecret(password)) {
-        const login = await bySecret(password, "token");
+        const login = await bySecret(password, "token").catch((error) => {
+          failed(account?.name, address, "a token that is not valid");
+          throw error;
+        });
         if (anyUser.includes(username) || login.account.name === username) return login;
+        failed(login.account.name, address, "a token under another user name");
         throw new RegistryError("UNAUTHORIZED", "the token is not valid for this user name");
       }
-      const account = await access.findAccount(username);
       if (account && !account.disabled && isRight.already(account, password)) return { account };
       const attempt = attempts.begin(username, address);
       if ("waitMs" in attempt) throw tooMany(attempt.waitMs);
@@ -71,6 +77,7 @@ export function createLogins(options: LoginsOptions): Logins {
         attempt.succeed();
         return { account };
       }
+      failed(account?.name, address, account?.disabled ? "the account is disabled" : "a wrong password");
       await earliest;
       throw new RegistryError("UNAUTHORIZED", "the user name or the password is wrong");
     },

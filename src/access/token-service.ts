@@ -1,5 +1,5 @@
 import { isRepositoryName } from "../oci/names.ts";
-import { mergeScopes, type Scope } from "../oci/scopes.ts";
+import { managementScope, mergeScopes, type Scope } from "../oci/scopes.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
 import { callerOf } from "./accounts.ts";
 import { anonymous } from "./authenticator.ts";
@@ -31,9 +31,6 @@ export interface TokenRequest {
   /** The program that asks, for the list of logins. */
   readonly client: string;
 }
-
-/** To change accounts and settings over the management API. */
-export const managementScope: Scope = { resource: "registry:management", actions: ["*"] };
 
 const refreshLifetimeMs = 90 * 86_400_000;
 const mostScopes = 100;

@@ -28,6 +28,10 @@ const table = {
   MANIFEST_TOO_LARGE: { status: 413, wire: "SIZE_INVALID", section: "pushing-manifests" },
   /** A request to the management API that is not as its description says. */
   REQUEST_INVALID: { status: 400, wire: "UNSUPPORTED", section: "error-codes" },
+  /** An account, token or grant that is not there; the spec has no word for it. */
+  ACCOUNT_UNKNOWN: { status: 404, wire: "ACCOUNT_UNKNOWN", section: "error-codes" },
+  /** What is to be made is there already, or must not go. */
+  CONFLICT: { status: 409, wire: "CONFLICT", section: "error-codes" },
   /** A tag that a rule of its repository does not let people change so. */
   TAG_PROTECTED: { status: 409, wire: "DENIED", section: "error-codes" },
   TAG_INVALID: { status: 400, wire: "MANIFEST_INVALID", section: "pulling-manifests" },

@@ -29,6 +29,9 @@ export function deleteScope(repository: RepositoryName): Scope {
 /** To list repositories. */
 export const catalogScope: Scope = { resource: "registry:catalog", actions: ["*"] };
 
+/** To use Berth's management API. */
+export const managementScope: Scope = { resource: "registry:management", actions: ["*"] };
+
 /** Parses scopes separated by spaces, as a challenge names them. What is malformed is passed over. */
 export function parseScopes(text: string): readonly Scope[] {
   return text.split(/\s+/).flatMap((word) => {

@@ -1,13 +1,20 @@
+import { type AccountAdministration, createAccountAdministration } from "../access/administration.ts";
 import { createAttemptLimiter } from "../access/attempts.ts";
+import { createAuditLog } from "../access/audit.ts";
 import { createAuthenticator } from "../access/authenticator.ts";
+import { createGrantAdministration, type GrantAdministration } from "../access/grant-administration.ts";
 import { createLogins } from "../access/logins.ts";
 import { createPasswordChecker } from "../access/passwords.ts";
 import { createTokenSigner } from "../access/signing.ts";
+import { createTokenAdministration, type TokenAdministration } from "../access/token-administration.ts";
 import { createTokenService } from "../access/token-service.ts";
 import { everyRepository } from "../oci/repository-patterns.ts";
 import type { Registry } from "../registry/registry.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
+import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
+import type { Metadata } from "../store/metadata/metadata.ts";
 import { createAccountsGate } from "./accounts-gate.ts";
+import { createAuditTrail } from "./audit-trail.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
 import type { Log } from "./log.ts";
@@ -19,17 +26,26 @@ import { serviceName, tokenPath } from "./token-realm.ts";
 export interface Access {
   readonly gate: Gate;
   readonly pages: Pages;
+  readonly administration: Administration;
   /** Writes down what is kept in memory, and stops. */
   close(): Promise<void>;
 }
 
 export interface AccessOptions {
   readonly registry: Registry;
-  readonly access: AccessMetadata;
+  readonly metadata: Pick<Metadata, "access" | "audit">;
   readonly settings: Settings;
   /** Everybody may pull everything. */
   readonly publicPull: boolean;
   readonly log: Log;
+}
+
+/** What the management API does with accounts. */
+export interface Administration {
+  readonly accounts: AccountAdministration;
+  readonly grants: GrantAdministration;
+  readonly tokens: TokenAdministration;
+  readonly audit: AuditMetadata;
 }
 
 /** How often it is written down when tokens were last used. */
@@ -40,30 +56,55 @@ const expireMs = 60 * 60_000;
 /** Puts together what a registry with accounts needs. */
 export function composeAccess(options: AccessOptions): Access {
   const { registry, settings, log } = options;
-  const access = options.publicPull ? withPublicPull(options.access) : options.access;
+  const { audit } = options.metadata;
+  const access = options.publicPull ? withPublicPull(options.metadata.access) : options.metadata.access;
   const publicUrl = settings["public-url"];
   const signer = createTokenSigner({ keys: access, audience: serviceName(publicUrl) });
+  const auditLog = createAuditLog(audit, (error) => log.error({ err: error }, "could not write the record"));
   const logins = createLogins({
     access,
     attempts: createAttemptLimiter(),
     passwords: createPasswordChecker(),
+    failed: (account, address, detail) => auditLog.note(failedLogin(account, address, detail)),
   });
   const authenticator = createAuthenticator({ access, logins, signer });
-  const repeatedly = (action: () => Promise<void>, ms: number) =>
+  const changing = { access, record: auditLog.record, changed: authenticator.recheck, logins };
+  const accounts = createAccountAdministration(changing);
+  const repeatedly = (action: () => Promise<unknown>, ms: number) =>
     setInterval(() => {
-      action().catch((error) => log.error({ err: error }, "could not write down the use of tokens"));
+      action().catch((error) => log.error({ err: error }, "could not keep accounts in order"));
     }, ms);
   const timers = [
     repeatedly(authenticator.flush, flushMs),
     repeatedly(() => access.removeExpiredCredentials(Date.now()), expireMs),
   ];
   return {
-    gate: createAccountsGate({ registry, authenticator, publicUrl }),
+    gate: createAccountsGate({ registry, authenticator, publicUrl, trail: createAuditTrail(auditLog) }),
+    administration: {
+      accounts,
+      grants: createGrantAdministration(changing),
+      tokens: createTokenAdministration(changing, accounts.find),
+      audit,
+    },
     pages: { [tokenPath]: createTokenEndpoint({ logins, issue: createTokenService(access, signer) }) },
     async close() {
       for (const timer of timers) clearInterval(timer);
       await authenticator.flush();
+      await auditLog.flush();
     },
+  };
+}
+
+function failedLogin(account: string | undefined, address: string, detail: string): AuditEntry {
+  return {
+    at: Date.now(),
+    actor: "anonymous",
+    credential: "none",
+    address,
+    action: "login",
+    outcome: "refused",
+    detail,
+    ...(account === undefined ? {} : { subject: account }),
   };
 }
 

@@ -1,15 +1,15 @@
 import type { Authenticator } from "../access/authenticator.ts";
-import { createGuard, type Guard, type Refusal, wantedScope } from "../access/guard.ts";
+import { createGuard, type Guard, wantedScope } from "../access/guard.ts";
 import { guardRegistry } from "../access/guarded-registry.ts";
 import { actorOf, type Caller } from "../access/identities.ts";
 import { mayAdministerRegistry } from "../access/permissions.ts";
-import { managementScope } from "../access/token-service.ts";
 import { RegistryError } from "../oci/errors.ts";
-import { covers, formatScope } from "../oci/scopes.ts";
+import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
 import { addressOf } from "./addresses.ts";
 import type { Caller as ApiCaller, Need } from "./api/operations.ts";
-import type { Entry, Gate } from "./gate.ts";
+import type { AuditTrail, GuardedEntry } from "./audit-trail.ts";
+import type { Gate } from "./gate.ts";
 import { challengeHeader } from "./token-realm.ts";
 
 export interface AccountsGateOptions {
@@ -17,20 +17,20 @@ export interface AccountsGateOptions {
   readonly authenticator: Authenticator;
   /** Where this server is for its clients, when that is not what their requests say. */
   readonly publicUrl: string | undefined;
-  readonly refused?: (refusal: Refusal) => void;
+  readonly trail: AuditTrail;
 }
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, publicUrl, refused } = options;
-  const entries = new WeakMap<Caller, Entry & { readonly guard: Guard }>();
+  const { registry, authenticator, publicUrl, trail } = options;
+  const entries = new WeakMap<Caller, GuardedEntry>();
 
-  const entryOf = (caller: Caller): Entry & { readonly guard: Guard } => {
+  const entryOf = (caller: Caller): GuardedEntry => {
     const known = entries.get(caller);
     if (known) return known;
-    const guard = createGuard(caller, refused);
+    const guard = createGuard(caller);
     const guarded = guardRegistry(registry, guard, caller.permissions);
-    const entry = { registry: guarded, actor: actorOf(caller.identity), guard };
+    const entry = { registry: guarded, actor: actorOf(caller.identity), guard, caller };
     entries.set(caller, entry);
     return entry;
   };
@@ -47,8 +47,14 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
       const caller = await authenticator.authenticate(header, () => addressOf(request, connection));
       const { guard, actor } = entryOf(caller);
       checkNeed(caller, guard, need);
-      return { actor, caller, mayRead: (repository) => guard.isPermitted("pull", repository) };
+      return {
+        actor,
+        asker: { caller, address: addressOf(request, connection) },
+        mayRead: (repository) => guard.isPermitted("pull", repository),
+      };
     },
+    // Safe: every entry was made above.
+    finished: (event) => trail({ ...event, entry: event.entry as GuardedEntry | undefined }),
     refusalHeaders(error, request): Record<string, string> {
       if (error.code !== "UNAUTHORIZED") return {};
       return { "www-authenticate": challengeHeader(request, publicUrl, wantedScope(error)) };
@@ -87,7 +93,6 @@ function checkNeed(caller: Caller, guard: Guard, need: Need): void {
   if (need.kind !== "repository") return;
   const { action, repository } = need;
   if (guard.isPermitted(action, repository)) return;
-  guard.may(action, repository); // for the record
   if (action !== "pull" || guard.couldGetIn(action, repository)) throw guard.refusal(action, repository);
   throw new RegistryError("NAME_UNKNOWN", `there is no repository ${repository}`);
 }

@@ -4,7 +4,7 @@ import type { Eventually } from "../store/metadata/eventually.ts";
 import type { Authorize } from "./api/operations.ts";
 import type { Connection } from "./context.ts";
 import { readOnly } from "./read-only.ts";
-import type { RouteKind } from "./routes.ts";
+import type { Route, RouteKind } from "./routes.ts";
 
 /** A registry as one caller may use it. */
 export interface Entry {
@@ -21,6 +21,20 @@ export interface Gate {
   readonly authorize: Authorize;
   /** Headers that go with a refusal: how to log in. */
   refusalHeaders(error: RegistryError, request: Request): Record<string, string>;
+  /** Records what became of a request of the distribution API. Resolves when it is durable; absent if nothing is. */
+  readonly finished?: (event: FinishedRequest) => Promise<void> | undefined;
+}
+
+/** A request of the distribution API that has its answer. */
+export interface FinishedRequest {
+  readonly request: Request;
+  readonly connection: Connection;
+  readonly route: Route;
+  /** Absent when it was not let in. */
+  readonly entry: Entry | undefined;
+  readonly response: Response;
+  /** What went wrong, if anything. */
+  readonly failure: unknown;
 }
 
 /** Lets everybody in: to pull, or to pull and push. */
@@ -29,6 +43,7 @@ export function openGate(registry: Registry, open: "pull" | "push"): Gate {
   return {
     admit: () => entry,
     authorize(_request, need) {
+      if (need.kind === "login") throw noAccounts();
       const reads = need.kind === "nothing" || ("action" in need && ["read", "pull"].includes(need.action));
       if (open === "pull" && !reads) {
         throw new RegistryError(
@@ -40,4 +55,12 @@ export function openGate(registry: Registry, open: "pull" | "push"): Gate {
     },
     refusalHeaders: () => ({}),
   };
+}
+
+/** What those hear who ask for accounts where there are none. */
+export function noAccounts(): RegistryError {
+  return new RegistryError(
+    "UNSUPPORTED",
+    "this registry is open and has no accounts: to have some, start it with --open=none",
+  );
 }

@@ -2,7 +2,7 @@ import { isRegistryError } from "../oci/errors.ts";
 import type { Api } from "./api/app.ts";
 import type { Connection, Context } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
-import type { Gate } from "./gate.ts";
+import type { Entry, Gate } from "./gate.ts";
 import type { LatestFallback } from "./latest-fallback.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
@@ -46,13 +46,15 @@ export function createHandler(
     let kind: Route["kind"] | "page" | "api" | "none" = "none";
     let failure: unknown;
     let response: Response;
+    let route: Route | undefined;
+    let entry: Entry | undefined;
     try {
       const page = pages[path];
-      const route = page || request.url.length > maxUrlLength ? undefined : parseRoute(path);
+      route = page || request.url.length > maxUrlLength ? undefined : parseRoute(path);
       if (route) {
         kind = route.kind;
         const admission = gate.admit(request, connection, kind);
-        const entry = admission instanceof Promise ? await admission : admission;
+        entry = admission instanceof Promise ? await admission : admission;
         const context: Context = {
           request,
           query,
@@ -78,6 +80,10 @@ export function createHandler(
       response = errorResponse(error, requestId, request.method === "HEAD", (known) =>
         gate.refusalHeaders(known, request),
       );
+    }
+    if (route && gate.finished) {
+      const recorded = gate.finished({ request, connection, route, entry, response, failure });
+      if (recorded) await recorded.catch((error) => log.error({ err: error }, "could not write the record"));
     }
     metrics.countRequest(kind, request.method, response.status, performance.now() - started);
     if (failure !== undefined || log.readsToo || (request.method !== "GET" && request.method !== "HEAD")) {

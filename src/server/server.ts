@@ -2,7 +2,7 @@ import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createTagging, type Tagging } from "../tagging/policies.ts";
 import { findRuleFaults } from "../tagging/rule-faults.ts";
-import type { Access } from "./access.ts";
+import type { Access, Administration } from "./access.ts";
 import { accessModeOf } from "./access-mode.ts";
 import type { Api } from "./api/app.ts";
 import type { Authorize } from "./api/operations.ts";
@@ -76,7 +76,7 @@ export async function startServer({
     gate,
     pages,
     latestOf,
-    api: createLazyApi(store, gate.authorize),
+    api: createLazyApi(store, gate.authorize, access?.administration),
     log,
     metrics,
   });
@@ -120,7 +120,7 @@ async function openAccess(
   const { composeAccess } = await import("./access.ts");
   const access = composeAccess({
     registry: store.registry,
-    access: store.metadata.access,
+    metadata: store.metadata,
     settings,
     publicPull: mode.publicPull,
     log,
@@ -129,10 +129,10 @@ async function openAccess(
 }
 
 /** The management API, loaded when it is first asked for: the start does not wait for it. */
-function createLazyApi(store: Store, authorize: Authorize): Api {
+function createLazyApi(store: Store, authorize: Authorize, administration?: Administration): Api {
   const load = async (): Promise<Api> => {
     const { composeApi } = await import("./api/compose.ts");
-    return composeApi(store, authorize);
+    return composeApi(store, authorize, administration);
   };
   let api: Promise<Api> | undefined;
   return async (request, connection) => {

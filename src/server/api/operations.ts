@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { Caller as AccessCaller } from "../../access/identities.ts";
+import type { Asker } from "../../access/asker.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import type { Connection } from "../context.ts";
@@ -24,8 +24,8 @@ export interface Caller {
   readonly actor: string;
   /** Whether the caller may know that a repository exists. */
   readonly mayRead: (repository: RepositoryName) => boolean;
-  /** The caller with all that they may; absent in a registry that is open to everybody. */
-  readonly caller?: AccessCaller;
+  /** Who asks, with all that they may, and from where; absent in a registry that is open to everybody. */
+  readonly asker?: Asker;
 }
 
 /** Decides whether a request may do what an operation needs. @throws RegistryError UNAUTHORIZED; DENIED */

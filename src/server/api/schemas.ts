@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { type Digest, parseDigest } from "../../oci/digests.ts";
 import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "../../oci/names.ts";
+import { parseRepositoryPattern, type RepositoryPattern } from "../../oci/repository-patterns.ts";
 
 /** A string that a parser of `oci` takes; its message is the parser's. */
 function parsed<T extends string>(parse: (text: string) => T, description: string) {
@@ -29,6 +30,12 @@ export const repositoryName = parsed<RepositoryName>(
 export const tagName = parsed<Tag>(parseTag, "A tag, such as 2.1.3");
 /** A digest. */
 export const digestText = parsed<Digest>(parseDigest, "A digest, such as sha256:2c26b4...");
+
+/** A pattern of repositories. */
+export const repositoryPattern = parsed<RepositoryPattern>(
+  parseRepositoryPattern,
+  "Repositories: * stands for one component or a part of one, ** for any number, such as gallery/* or **",
+);
 
 /** What a list is asked with: at most `n` items, behind `last`. */
 export const pageQuery = {
