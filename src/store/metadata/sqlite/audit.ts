@@ -1,28 +1,6 @@
 import type { AuditEntry, AuditFilter, AuditMetadata, AuditRecord } from "../audit.ts";
 import type { SqliteDatabase } from "./database.ts";
 
-/** The table of the record, one step of the migrations in schema.ts. */
-export const auditTables = `
-  CREATE TABLE audit (
-    id INTEGER PRIMARY KEY,
-    at INTEGER NOT NULL,
-    actor TEXT NOT NULL,
-    credential TEXT NOT NULL,
-    address TEXT NOT NULL,
-    action TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    repository TEXT,
-    subject TEXT,
-    digest TEXT,
-    detail TEXT,
-    hash TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX audit_by_actor ON audit (actor, id);
-  CREATE INDEX audit_by_repository ON audit (repository, id) WHERE repository IS NOT NULL;
-  CREATE TABLE audit_anchor (hash TEXT NOT NULL, last_id INTEGER NOT NULL) STRICT;
-  INSERT INTO audit_anchor VALUES ('', 0);
-`;
-
 interface Row {
   id: number;
   at: number;

@@ -1,7 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
-import { accessTables } from "./access/schema.ts";
-import { auditTables } from "./audit.ts";
+import { accessTables, auditTables } from "./access/schema.ts";
 import { tagTables } from "./tags/schema.ts";
 
 /**

@@ -51,3 +51,25 @@ export const accessTables = `
     created_at INTEGER NOT NULL
   ) STRICT, WITHOUT ROWID;
 `;
+
+/** The table of the record, another step. */
+export const auditTables = `
+  CREATE TABLE audit (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    credential TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL,
+    outcome TEXT NOT NULL,
+    repository TEXT,
+    subject TEXT,
+    digest TEXT,
+    detail TEXT,
+    hash TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX audit_by_actor ON audit (actor, id);
+  CREATE INDEX audit_by_repository ON audit (repository, id) WHERE repository IS NOT NULL;
+  CREATE TABLE audit_anchor (hash TEXT NOT NULL, last_id INTEGER NOT NULL) STRICT;
+  INSERT INTO audit_anchor VALUES ('', 0);
+`;
