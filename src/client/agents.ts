@@ -53,7 +53,7 @@ export function createAgents(options: TransportOptions): Agents {
           : { protocol: "http:" as const, agent: plain };
       const headers = { host: url.host, ...proxyAuthorization(proxy) };
       const path = `http://${url.host}${url.pathname}${url.search}`;
-      return { protocol, options: { ...addressOf(proxy), path, headers, agent } };
+      return { protocol, options: { ...addressOf(proxy), ...serverNameOf(proxy), path, headers, agent } };
     },
     close() {
       for (const agent of [plain, secure, ...tunnels.values()]) agent.destroy();
@@ -65,6 +65,12 @@ function addressOf(url: URL): { hostname: string; port: string; path: string } {
   const hostname = url.hostname.replace(/^\[|\]$/g, "");
   const port = url.port || (url.protocol === "https:" ? "443" : "80");
   return { hostname, port, path: url.pathname + url.search };
+}
+
+/** The name that a proxy's own certificate has to have: else that of the Host header is taken. */
+function serverNameOf(url: URL): { servername: string } {
+  const { hostname } = addressOf(url);
+  return { servername: isIP(hostname) ? "" : hostname };
 }
 
 function tlsOptionsOf(options: TransportOptions): tls.SecureContextOptions & tls.ConnectionOptions {
@@ -137,7 +143,9 @@ function openTunnel(
   const common = { hostname, port, method: "CONNECT", path: authority, headers, agent: false as const };
   return new Promise((resolve, reject) => {
     const request =
-      proxy.protocol === "https:" ? https.request({ ...common, ...security }) : http.request(common);
+      proxy.protocol === "https:"
+        ? https.request({ ...common, ...security, ...serverNameOf(proxy) })
+        : http.request(common);
     request.on("connect", ({ statusCode = 0 }, socket) => {
       if (statusCode === 200) return resolve(socket);
       socket.destroy();

@@ -1,3 +1,4 @@
+import { quote } from "../oci/errors.ts";
 import { covers, formatScope, mergeScopes, parseScopes, type Scope } from "../oci/scopes.ts";
 import type { Challenge } from "./challenges.ts";
 import { basicAuthorization, type CredentialSource, type Credentials } from "./credentials.ts";
@@ -23,6 +24,8 @@ export interface AuthorizerOptions {
 export interface RegistryAuthorizer extends Authorizer {
   /** Takes the secrets that are in use out of a text. */
   redact(text: string): string;
+  /** Whether no credentials were found so far. */
+  isAnonymous(): boolean;
   /** What to do when the registry still asks who is there. */
   loginAdvice(): string;
 }
@@ -43,7 +46,7 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
   const demanded = new Map<string, readonly Scope[]>();
   let way: { scheme: "basic" } | { scheme: "bearer"; service: TokenService } | undefined;
   let credentials: Promise<Credentials | undefined> | undefined;
-  let hasCredentials = false;
+  let account: string | undefined;
   /** Those of the last credentials, for redact. */
   let secrets: readonly string[] = [];
 
@@ -52,10 +55,14 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
       .filter((secret) => secret.length > 3) // less would black out innocent words
       .reduce((safe, secret) => safe.replaceAll(secret, "***"), text);
 
+  const wantsRefreshToken = onRefreshToken !== undefined;
+  const tokenOptions = { exchanger, registry, redact, now, wantsRefreshToken };
+
   const findCredentials = (): Promise<Credentials | undefined> => {
     credentials ??= (async () => {
       const found = await options.credentials?.(registry);
-      hasCredentials = found !== undefined;
+      account =
+        found && "username" in found ? quote(found.username ?? "") : found && "the token that it was given";
       secrets = found ? secretsOf(found) : [];
       return found;
     })();
@@ -78,11 +85,17 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
     if (found && "registryToken" in found) {
       return { token: found.registryToken, scopes, expiresAt: Number.POSITIVE_INFINITY };
     }
-    const tokenOptions = { exchanger, registry, redact, now, onRefreshToken };
     const token = await requestToken(service, scopes, found, tokenOptions).catch((error) => {
       forgetCredentials();
       throw error;
     });
+    const { refreshToken } = token;
+    if (refreshToken === undefined) return { ...token, scopes };
+    if (found && "refreshToken" in found) {
+      credentials = Promise.resolve({ ...found, refreshToken }); // the one before may be used up
+    }
+    secrets = [...secrets, refreshToken];
+    onRefreshToken?.(refreshToken);
     return { ...token, scopes };
   };
 
@@ -106,10 +119,18 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
   return {
     origin: url.origin,
     redact,
-    loginAdvice: () =>
-      hasCredentials
+    isAnonymous: () => account === undefined,
+    loginAdvice() {
+      // A token service that knows who asks has given a token, which does not allow this.
+      if (way?.scheme === "bearer") {
+        return account
+          ? `${account} may not do this, or there is no such repository: check its name, or log in as somebody who may`
+          : "the anonymous may not do this: log in";
+      }
+      return account
         ? `${registry} refused the credentials that it was given: log in again`
-        : `${registry} wants to know who asks: log in`,
+        : `${registry} wants to know who asks: log in`;
+    },
 
     async headerFor(scopes, signal) {
       if (!way) return undefined;

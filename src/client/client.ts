@@ -65,6 +65,14 @@ export function createClient(registry: string, options: ClientOptions = {}): Cli
     onRefreshToken: options.onRefreshToken,
   });
   const referrers = createReferrers(remote);
+  // "To check whether or not the registry implements this specification"
+  const ping = async (pingOptions?: OperationOptions): Promise<void> => {
+    const action = `reach ${name}`;
+    await remote.ask(
+      { method: "GET", to: "", scopes: [], action, accept: [200], notFound: "UNSUPPORTED" },
+      pingOptions,
+    );
+  };
   return {
     registry: name,
     ...createBlobs(remote),
@@ -73,20 +81,7 @@ export function createClient(registry: string, options: ClientOptions = {}): Cli
     ...createTags(remote),
     ...createRepositories(remote),
     listReferrers: referrers.listReferrers,
-    // "To check whether or not the registry implements this specification"
-    async ping(pingOptions) {
-      await remote.ask(
-        {
-          method: "GET",
-          to: "",
-          scopes: [],
-          action: `reach ${name}`,
-          accept: [200],
-          notFound: "UNSUPPORTED",
-        },
-        pingOptions,
-      );
-    },
+    ping,
     close() {
       if (!options.transport) transport.close();
     },

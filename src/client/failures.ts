@@ -14,6 +14,8 @@ export interface Attempt {
   readonly redact: (text: string) => string;
   /** What to do when the server does not know who asks. */
   readonly loginAdvice: () => string;
+  /** Whether no credentials are at hand. */
+  readonly isAnonymous: () => boolean;
 }
 
 interface WireError {
@@ -99,15 +101,17 @@ function missingIn(detail: unknown, errors: readonly WireError[]): string {
 
 function describeBody({ headers }: Answer, body: string): string {
   const type = headers.get("content-type") ?? "";
+  // As Go's servers and nginx say it.
+  if (/HTTP request (was sent )?to (an )?HTTPS (server|port)/i.test(body))
+    return ": it wants HTTPS, and plain HTTP was sent";
   if (type.startsWith("text/html")) return " with a web page: is a registry there?";
   const text = type.startsWith("text/plain") ? body.trim() : "";
-  if (/HTTP request (was sent )?to an HTTPS server/i.test(text))
-    return ": it wants HTTPS, and plain HTTP was sent";
   return text ? `: ${quote(text)}` : "";
 }
 
-function adviceFor({ status, headers }: Answer, { loginAdvice }: Attempt): string {
+function adviceFor({ status, headers }: Answer, { loginAdvice, isAnonymous }: Attempt): string {
   if (status === 401) return `: ${loginAdvice()}`;
+  if (status === 403) return isAnonymous() ? ": log in, if that lets you" : "";
   if (status !== 429) return "";
   const waitMs = retryAfterOf(headers.get("retry-after"));
   const when = waitMs === undefined ? "later" : `in ${Math.ceil(waitMs / 1000)} s`;
@@ -124,6 +128,7 @@ export function unreachable(error: ExchangeError, { action }: Pick<Attempt, "act
 function describeFailure({ cause: { failure, message } }: ExchangeError, url: URL): string {
   const { host } = url;
   const why = printable(message);
+  const isPlain = url.protocol === "http:";
   switch (failure) {
     case "unknown-host":
       return `no host ${quote(url.hostname)} can be found (${why}): check the name, and the network`;
@@ -134,7 +139,7 @@ function describeFailure({ cause: { failure, message } }: ExchangeError, url: UR
     case "timeout":
       return `${host} is too slow (${why}): check the network, then try again`;
     case "reset":
-      return `the connection to ${host} broke (${why}): try again`;
+      return `the connection to ${host} broke (${why}): try again${isPlain ? ", or use HTTPS if it speaks that" : ""}`;
     case "certificate":
       return (
         `the certificate of ${host} is not trusted (${why}): give the file of the authority that signed it as an ` +
@@ -143,7 +148,7 @@ function describeFailure({ cause: { failure, message } }: ExchangeError, url: UR
     case "no-tls":
       return `${host} does not speak HTTPS (${why}): if it is meant to speak plain HTTP, allow that for it`;
     case "no-http":
-      return url.protocol === "http:"
+      return isPlain
         ? `${host} does not answer in plain HTTP (${why}): use HTTPS if it speaks that`
         : `${host} does not answer in HTTP (${why}): is a registry there?`;
     case "proxy":

@@ -17,8 +17,8 @@ const nextLink = /<([^>]*)>((?:\s*;\s*[\w*-]+\s*(?:=\s*(?:"[^"]*"|[^\s",;]+))?)*
 
 /**
  * Gets one page. Registries differ in what they know of `n` and `last`, in their order, and in what follows a page; so
- * `next` is the key of the last item where the registry goes by that too, and else what its `Link` says, beginning
- * with `?` or `/`, which no key does.
+ * `next` is what the registry's `Link` says, beginning with `?` or `/`, which no key does; and the key of the last item
+ * only where the registry gave more than was asked for.
  */
 export async function listPage<T>(list: RemoteList<T>): Promise<Page<T>> {
   const { endpoint, options, keyOf } = list;
@@ -39,8 +39,7 @@ export async function listPage<T>(list: RemoteList<T>): Promise<Page<T>> {
   const shown = limit !== undefined && (isSorted || !link) ? items.slice(0, limit) : items;
   const last = shown.at(-1);
   if (shown.length < items.length && last !== undefined) return { items: shown, next: keyOf(last) };
-  const next =
-    link && nextOf(link, answer, endpoint, isSorted && last !== undefined ? keyOf(last) : undefined);
+  const next = link && nextOf(link, answer, endpoint);
   return next === undefined || next === after ? { items: shown } : { items: shown, next };
 }
 
@@ -63,16 +62,10 @@ function linkOf({ headers }: Answer): string | undefined {
   return undefined;
 }
 
-function nextOf(
-  link: string,
-  answer: Answer,
-  endpoint: URL,
-  lastKey: string | undefined,
-): string | undefined {
+function nextOf(link: string, answer: Answer, endpoint: URL): string | undefined {
   if (!URL.canParse(link, answer.url.href)) return undefined;
-  const { pathname, search, searchParams, origin, href } = new URL(link, answer.url);
+  const { pathname, search, origin, href } = new URL(link, answer.url);
   if (href === answer.url.href) return undefined; // it leads in a circle
-  if (lastKey !== undefined && searchParams.get("last") === lastKey) return lastKey;
   // Behind a proxy, a registry may not know under which name it is reached.
   const isElsewhere = origin !== endpoint.origin || pathname === endpoint.pathname;
   return isElsewhere ? search || undefined : pathname + search;

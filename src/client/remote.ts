@@ -92,8 +92,7 @@ export function createRemote(options: RemoteOptions): Remote {
         isDoneWhenGone,
         ...exchange
       } = question;
-      const { redact, loginAdvice } = authorizer;
-      const attempt: Attempt = { action, notFound, isAlwaysNotFound, redact, loginAdvice };
+      const attempt: Attempt = { ...authorizer, action, notFound, isAlwaysNotFound };
       const target = typeof to === "string" ? urlOf(to) : to;
       try {
         const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);

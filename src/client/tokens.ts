@@ -16,6 +16,8 @@ export interface Token {
   readonly token: string;
   /** In milliseconds of the clock; a while before the service will refuse it. */
   readonly expiresAt: number;
+  /** To ask for further tokens with, instead of what this one was asked with. */
+  readonly refreshToken?: string;
 }
 
 /** Options of {@link requestToken}. */
@@ -25,8 +27,8 @@ export interface TokenOptions {
   readonly registry: string;
   readonly redact: (text: string) => string;
   readonly now: () => number;
-  /** Asks for a refresh token too, and is told it when the service gives one. */
-  readonly onRefreshToken?: ((token: string) => void) | undefined;
+  /** Asks for a refresh token too. */
+  readonly wantsRefreshToken: boolean;
 }
 
 /** Names this client to token services. */
@@ -71,6 +73,7 @@ export async function requestToken(
     action: `log in to ${options.registry}`,
     notFound: "UNAVAILABLE" as const,
     redact: options.redact,
+    isAnonymous: () => credentials === undefined,
     loginAdvice: () =>
       credentials
         ? `the token service ${realm.host} refused the user name or password${user}: log in again`
@@ -87,7 +90,7 @@ export async function requestToken(
       answer = await options.exchanger(getRequest(service, scopes, credentials, options));
     }
     if (answer.status !== 200) throw failureOf(answer, attempt);
-    return tokenOf(answer.bytes, askedAt, realm.host, options);
+    return tokenOf(answer.bytes, askedAt, realm.host);
   } catch (error) {
     throw error instanceof ExchangeError ? unreachable(error, attempt) : error;
   }
@@ -97,14 +100,14 @@ function getRequest(
   { realm, service }: TokenService,
   scopes: readonly Scope[],
   credentials: Credentials | undefined,
-  { onRefreshToken }: TokenOptions,
+  { wantsRefreshToken }: TokenOptions,
 ): Exchange {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set("service", service);
   for (const scope of scopes) url.searchParams.append("scope", formatScope(scope));
   const pair = pairOf(credentials);
   if (pair) url.searchParams.set("account", pair.username);
-  if (pair && onRefreshToken) {
+  if (pair && wantsRefreshToken) {
     // "offline_token: Whether to return a refresh token along with the bearer token."
     url.searchParams.set("offline_token", "true");
     url.searchParams.set("client_id", clientId);
@@ -144,18 +147,19 @@ function refreshRequest(
   };
 }
 
-function tokenOf(bytes: Uint8Array, askedAt: number, host: string, { onRefreshToken }: TokenOptions): Token {
+function tokenOf(bytes: Uint8Array, askedAt: number, host: string): Token {
   const value = parse(bytes);
   const token = value.token || value.access_token;
   if (typeof token !== "string" || !/^[\x21-\x7e]+$/.test(token)) {
     throw new RegistryError("UNAUTHORIZED", `the token service ${host} answered without a token`);
   }
-  if (typeof value.refresh_token === "string" && value.refresh_token) onRefreshToken?.(value.refresh_token);
   const seconds = Number(value.expires_in) > 0 ? Number(value.expires_in) : defaultLifetimeS;
   const lifetimeMs = seconds * 1000;
+  const { refresh_token: refreshToken } = value;
   return {
     token,
     expiresAt: askedAt + lifetimeMs - Math.min(marginMs, lifetimeMs / 4),
+    ...(typeof refreshToken === "string" && refreshToken ? { refreshToken } : {}),
   };
 }
 
