@@ -38,6 +38,11 @@ export const emptyDocument: IndexDocument = documentOf(
   [],
 );
 
+/** An index.json that lists these descriptors. */
+export function documentOfDescriptors(descriptors: readonly Descriptor[]): IndexDocument {
+  return documentOf(emptyDocument.fields, descriptors.map(itemOf));
+}
+
 function documentOf(fields: IndexDocument["fields"], items: readonly Item[]): IndexDocument {
   return { fields, items, entries: items.flatMap((item) => ("entry" in item ? [item.entry] : [])) };
 }

@@ -1,10 +1,8 @@
 import type { Descriptor } from "../oci/descriptors.ts";
 import { RegistryError } from "../oci/errors.ts";
+import { streamFile } from "./files/stream-file.ts";
 import type { BlobHandle, ByteRange, OperationOptions } from "./registry.ts";
 import { streamOf } from "./streams.ts";
-
-/** Bytes of a file that are read at a time. */
-const pieceSize = 256 * 1024;
 
 /**
  * Opens a blob, or a part of it, whatever kind of source it has. Whoever gets the stream reads it to its end or
@@ -22,7 +20,12 @@ export async function openBlob(
   if (source.kind === "bytes")
     return streamOf(range ? source.bytes.subarray(range.first, range.last + 1) : source.bytes);
   if (source.kind === "url") return openUrl(source.url, descriptor, range, options);
-  return openFile(source.path, descriptor, range ?? { first: 0, last: descriptor.size - 1 });
+  const { digest, size } = descriptor;
+  return streamFile(
+    source.path,
+    range ?? { first: 0, last: size - 1 },
+    (at) => new RegistryError("INTERNAL", `the file of blob ${digest} ends at ${at} of ${size} bytes`),
+  );
 }
 
 /** @throws RegistryError BLOB_RANGE_INVALID when the blob has no such bytes */
@@ -33,38 +36,6 @@ export function checkRange({ digest, size }: Descriptor, { first, last }: ByteRa
     "BLOB_RANGE_INVALID",
     `blob ${digest} has ${size} bytes, not those from ${first} to ${last}`,
   );
-}
-
-async function openFile(
-  path: string,
-  { digest, size }: Descriptor,
-  { first, last }: ByteRange,
-): Promise<ReadableStream<Uint8Array>> {
-  const { open } = await import("node:fs/promises"); // here, so that this module loads in a browser
-  const file = await open(path);
-  let at = first;
-  return new ReadableStream<Uint8Array>({
-    async pull(controller) {
-      try {
-        const piece = new Uint8Array(Math.min(pieceSize, last + 1 - at)); // no reuse: the reader may keep it
-        const { bytesRead } =
-          piece.byteLength > 0 ? await file.read(piece, 0, piece.byteLength, at) : { bytesRead: 0 };
-        if (bytesRead > 0)
-          controller.enqueue(bytesRead === piece.byteLength ? piece : piece.subarray(0, bytesRead));
-        else if (at <= last)
-          throw new RegistryError("INTERNAL", `the file of blob ${digest} ends at ${at} of ${size} bytes`);
-        at += bytesRead;
-        if (at > last) {
-          await file.close();
-          controller.close();
-        }
-      } catch (error) {
-        await file.close();
-        throw error;
-      }
-    },
-    cancel: () => file.close(),
-  });
 }
 
 async function openUrl(

@@ -4,15 +4,9 @@ import type { Digest } from "../../oci/digests.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
 import { syncFolder } from "../../registry/files/durable.ts";
 import type { LayoutContents, LayoutState } from "../contents.ts";
-import {
-  emptyDocument,
-  formatDocument,
-  type IndexDocument,
-  parseDocument,
-  parseObject,
-  placesOf,
-} from "../document.ts";
+import { emptyDocument, formatDocument, type IndexDocument, parseDocument, placesOf } from "../document.ts";
 import { formatLinks, type Links, noLinks, parseLinks, unionOf, withoutEmptyPlaces } from "../links.ts";
+import { checkLayoutVersion, layoutVersionBytes } from "../version.ts";
 import { createFolderFiles, isMissing, type LayoutPaths, readIfThere, replaceFile } from "./files.ts";
 import { takeLock } from "./lock.ts";
 
@@ -118,7 +112,7 @@ async function write(paths: LayoutPaths, before: LayoutState, after: LayoutState
   if (!indexChanges && !linksChange) return;
   const isNew = (await readIfThere(paths.version)) === undefined;
   if (indexChanges && linksChange) await writeLinks(paths, unionOf(before.links, links));
-  if (isNew) await create(paths);
+  if (isNew) await replaceFile(paths.version, layoutVersionBytes);
   if (indexChanges || isNew) await replaceFile(paths.index, formatDocument(after.index));
   if (linksChange) await writeLinks(paths, links);
   await syncFolder(paths.folder);
@@ -127,10 +121,6 @@ async function write(paths: LayoutPaths, before: LayoutState, after: LayoutState
 async function writeLinks(paths: LayoutPaths, links: Links): Promise<void> {
   if (links.size > 0) await replaceFile(paths.links, formatLinks(links));
   else await unlink(paths.links).catch(ignoreMissing);
-}
-
-async function create(paths: LayoutPaths): Promise<void> {
-  await replaceFile(paths.version, new TextEncoder().encode('{"imageLayoutVersion":"1.0.0"}'));
 }
 
 /** Reads what a layout says, again only when its files have changed. */
@@ -174,16 +164,6 @@ async function checkVersion({ folder, version }: LayoutPaths): Promise<void> {
     );
   }
   checkLayoutVersion(bytes, version);
-}
-
-/** @throws RegistryError MANIFEST_INVALID when the file oci-layout names a version that is not known */
-export function checkLayoutVersion(bytes: Uint8Array, where: string): void {
-  const { imageLayoutVersion: found } = parseObject(bytes, where);
-  if (typeof found === "string" && /^1\.\d+\.\d+$/.test(found)) return;
-  throw new RegistryError(
-    "MANIFEST_INVALID",
-    `${where} names the layout version ${quote(String(found))}, expected "1.0.0"`,
-  );
 }
 
 /** A folder with other files is not made a layout. */

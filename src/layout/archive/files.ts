@@ -1,0 +1,58 @@
+import { randomUUID } from "node:crypto";
+import { open, rename, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { isRegistryError } from "../../oci/errors.ts";
+import { syncFile, syncFolder } from "../../registry/files/durable.ts";
+import { asStorageError, receive } from "../../registry/files/receive.ts";
+import { streamOfPieces } from "../../registry/pieces.ts";
+import { unpacked } from "./compression.ts";
+
+/** Options of what writes archives to files. */
+export interface WriteOptions {
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Writes an archive to a file, which is there once it is whole and durable; what was there before is replaced.
+ * @returns its size
+ * @throws what the pieces throw; `signal.reason`; RegistryError STORAGE_FULL; what the file system says
+ */
+export async function writeArchive(
+  path: string,
+  pieces: AsyncIterable<Uint8Array>,
+  { signal }: WriteOptions = {},
+): Promise<number> {
+  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
+  const file = await open(temporary, "wx");
+  try {
+    const received = await receive(file.fd, streamOfPieces(pieces), { position: 0, signal });
+    if ("error" in received) throw causeOf(received.error);
+    await syncFile(file.fd);
+    await rename(temporary, path);
+    await syncFolder(dirname(path));
+    return received.size;
+  } catch (error) {
+    await unlink(temporary).catch(() => {}); // it may have its name already
+    throw asStorageError(error);
+  } finally {
+    await file.close();
+  }
+}
+
+/** What broke a transfer, not that it broke. */
+export function causeOf(error: unknown): unknown {
+  return isRegistryError(error, "BODY_INCOMPLETE") && error.cause !== undefined ? error.cause : error;
+}
+
+/**
+ * Writes an archive that cannot be read where it is, from a pipe or compressed, to a file, unpacked. Whoever gets the
+ * file removes it.
+ * @throws as `unpacked`; `signal.reason`; RegistryError STORAGE_FULL
+ */
+export function unpackArchive(
+  path: string,
+  archive: AsyncIterable<Uint8Array>,
+  options: WriteOptions = {},
+): Promise<number> {
+  return writeArchive(path, unpacked(archive), options);
+}

@@ -1,0 +1,157 @@
+import { open } from "node:fs/promises";
+import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { maxManifestSize } from "../../oci/manifests.ts";
+import type { RegistryName } from "../../oci/references.ts";
+import { checkRange } from "../../registry/blobs.ts";
+import type { Registry } from "../../registry/registry.ts";
+import { blobDescriptor, createBlobFinder, createBlobReader } from "../blobs.ts";
+import type { LayoutContents, LayoutFiles } from "../contents.ts";
+import { documentOfDescriptors, type Entry, type IndexDocument, parseDocument } from "../document.ts";
+import { createHoldingsReader } from "../holdings.ts";
+import { noLinks } from "../links.ts";
+import { createManifestReader } from "../manifests.ts";
+import { createReferrerLister } from "../referrers.ts";
+import { createRepositoryLister } from "../repositories.ts";
+import { createTagLister } from "../tags.ts";
+import { type Located, openTarFile, type TarFile } from "../tar/tar-file.ts";
+import { checkLayoutVersion } from "../version.ts";
+import { compressionOf, magicSize } from "./compression.ts";
+import { type DockerContents, openPart, readDockerForm } from "./docker-form.ts";
+
+/** A tar archive of images that is read where it is. */
+export interface LayoutArchive {
+  readonly path: string;
+  /** The repositories of one registry in it, as a registry that cannot be written to: UNSUPPORTED. */
+  at(registry: RegistryName): Registry;
+  /** All images in it, one for each name. */
+  entries(): readonly Entry[];
+}
+
+/**
+ * Opens a tar archive: an OCI image layout, or what `docker save` writes, or both in one. Only its headers are read
+ * now; blobs are read where they stand, when they are asked for.
+ * @throws RegistryError MANIFEST_INVALID when it is damaged, cut off, or something else; UNSUPPORTED when it is
+ *   compressed (see `unpackArchive`); what the file system says
+ */
+export async function openArchive(path: string): Promise<LayoutArchive> {
+  await refuseCompressed(path);
+  const tar = await openTarFile(path);
+  try {
+    const { index, files } = await contentsOf(tar);
+    return createArchive(path, index, files);
+  } catch (error) {
+    if (!isRegistryError(error)) throw error;
+    throw new RegistryError(error.code, `cannot read ${path}: ${error.message}`, { cause: error });
+  }
+}
+
+async function refuseCompressed(path: string): Promise<void> {
+  const file = await open(path);
+  try {
+    const { buffer, bytesRead } = await file.read(new Uint8Array(magicSize), 0, magicSize, 0);
+    const compression = compressionOf(buffer.subarray(0, bytesRead));
+    if (compression === "none") return;
+    throw new RegistryError(
+      "UNSUPPORTED",
+      `${path} is compressed with ${compression} and cannot be read in place: load it, or unpack it first`,
+    );
+  } finally {
+    await file.close();
+  }
+}
+
+interface Found {
+  readonly index: IndexDocument;
+  readonly files: LayoutFiles;
+}
+
+async function contentsOf(tar: TarFile): Promise<Found> {
+  const [version, index, manifest] = ["oci-layout", "index.json", "manifest.json"].map(tar.find);
+  if (index && version) {
+    checkLayoutVersion(await tar.read(version), "its oci-layout");
+    const document = parseDocument(await tar.read(index), "its index.json");
+    return { index: document, files: createOciFiles(tar) };
+  }
+  if (manifest) {
+    const contents = await readDockerForm(tar, manifest);
+    return { index: documentOfDescriptors(contents.manifests), files: createDockerFiles(tar, contents) };
+  }
+  throw new RegistryError(
+    "MANIFEST_INVALID",
+    "it is no archive of images: it has neither index.json with oci-layout nor manifest.json",
+  );
+}
+
+function createOciFiles(tar: TarFile): LayoutFiles {
+  return filesOf(tar, (digest) => tar.find(`blobs/${algorithmOf(digest)}/${encodedOf(digest)}`), new Map());
+}
+
+function createDockerFiles(tar: TarFile, { blobs, made }: DockerContents): LayoutFiles {
+  return filesOf(tar, (digest) => blobs.get(digest), made);
+}
+
+function filesOf(
+  tar: TarFile,
+  locate: (digest: Digest) => Located | undefined,
+  made: ReadonlyMap<Digest, Uint8Array>,
+): LayoutFiles {
+  return {
+    name: `archive ${tar.path}`,
+    async findBlob(digest) {
+      const located = locate(digest);
+      if (!located) return undefined;
+      const { size } = located;
+      return {
+        size,
+        source: {
+          kind: "stream",
+          async open(range, { signal } = {}) {
+            signal?.throwIfAborted();
+            if (range) checkRange(blobDescriptor(digest, { size }), range);
+            return openPart(tar, located, range);
+          },
+        },
+      };
+    },
+    async readManifest(digest) {
+      const bytes = made.get(digest);
+      if (bytes) return bytes;
+      const located = locate(digest);
+      return located && located.size <= maxManifestSize ? tar.read(located) : undefined;
+    },
+  };
+}
+
+function createArchive(path: string, index: IndexDocument, files: LayoutFiles): LayoutArchive {
+  const state = { index, links: noLinks };
+  const contents: LayoutContents = { files, current: async () => state };
+  const holdings = createHoldingsReader(files);
+  const finder = createBlobFinder(contents, holdings);
+  const refuse = (): Promise<never> =>
+    Promise.reject(
+      new RegistryError("UNSUPPORTED", `archive ${path} cannot be changed: load it, or write another one`),
+    );
+  return {
+    path,
+    entries: () => index.entries,
+    at: (registry) => ({
+      ...createBlobReader(registry, contents, finder),
+      ...createManifestReader(registry, contents, holdings),
+      ...createTagLister(registry, contents),
+      ...createReferrerLister(registry, contents, holdings),
+      ...createRepositoryLister(registry, contents),
+      putBlob: refuse,
+      mountBlob: refuse,
+      deleteBlob: refuse,
+      startUpload: refuse,
+      getUpload: refuse,
+      appendUpload: refuse,
+      finishUpload: refuse,
+      cancelUpload: refuse,
+      putManifest: refuse,
+      deleteManifest: refuse,
+      deleteTag: refuse,
+    }),
+  };
+}
