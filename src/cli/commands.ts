@@ -28,6 +28,21 @@ export const commands: CommandTable = [
     ],
   },
   {
+    title: "Images",
+    commands: [
+      {
+        words: "pull",
+        summary: "Bring an image from a registry",
+        load: async () => (await import("./commands/pull.ts")).pull,
+      },
+      {
+        words: "push",
+        summary: "Send an image to its registry",
+        load: async () => (await import("./commands/push.ts")).push,
+      },
+    ],
+  },
+  {
     title: "Registries",
     commands: [
       {

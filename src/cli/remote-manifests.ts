@@ -1,30 +1,29 @@
-import type { Client } from "../client/client.ts";
 import type { Descriptor, Platform } from "../oci/descriptors.ts";
 import { isIndex, parseManifest } from "../oci/manifests.ts";
 import type { Reference } from "../oci/references.ts";
 import { findPlatform, missingPlatform } from "../registry/platforms.ts";
-import type { OperationOptions, StoredManifest } from "../registry/registry.ts";
+import type { ManifestReader, OperationOptions, StoredManifest, TagReader } from "../registry/registry.ts";
 import { verifyManifest } from "../registry/verification.ts";
 
 /** The manifest that a reference means. @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
 export async function getManifestOf(
-  client: Client,
+  registry: ManifestReader & TagReader,
   { repository, tag, digest }: Reference,
   options: OperationOptions,
 ): Promise<StoredManifest> {
-  if (digest) return client.getManifest(repository, digest, options);
-  if (tag) return client.getTag(repository, tag, options);
+  if (digest) return registry.getManifest(repository, digest, options);
+  if (tag) return registry.getTag(repository, tag, options);
   throw new Error("a reference has a tag or a digest, once it is given the default tag");
 }
 
 /** Its descriptor alone. @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
 export async function resolveManifestOf(
-  client: Client,
+  registry: ManifestReader & TagReader,
   { repository, tag, digest }: Reference,
   options: OperationOptions,
 ): Promise<Descriptor> {
-  if (digest) return client.resolveManifest(repository, digest, options);
-  if (tag) return client.resolveTag(repository, tag, options);
+  if (digest) return registry.resolveManifest(repository, digest, options);
+  if (tag) return registry.resolveTag(repository, tag, options);
   throw new Error("a reference has a tag or a digest, once it is given the default tag");
 }
 
@@ -33,7 +32,7 @@ export async function resolveManifestOf(
  * @throws RegistryError MANIFEST_UNKNOWN naming the platforms that are there
  */
 export async function getPlatformOf(
-  client: Client,
+  registry: ManifestReader & TagReader,
   { repository }: Reference,
   stored: StoredManifest,
   wanted: Platform,
@@ -44,7 +43,7 @@ export async function getPlatformOf(
   const offered = manifest.manifests.map(({ platform }) => platform);
   const child = manifest.manifests[findPlatform(offered, wanted) ?? -1];
   if (!child) throw missingPlatform(stored.descriptor, wanted, offered);
-  const found = await client.getManifest(repository, child.digest, options);
+  const found = await registry.getManifest(repository, child.digest, options);
   verifyManifest(found, child);
   return found;
 }
