@@ -3,6 +3,7 @@ import { parseRegistryName } from "../oci/references.ts";
 import type { OperationOptions, Registry } from "../registry/registry.ts";
 import { createBlobs } from "./blobs.ts";
 import type { CredentialSource } from "./credentials.ts";
+import { createManager, type Manager } from "./management.ts";
 import { createManifests } from "./manifests.ts";
 import { createReferrers } from "./referrers.ts";
 import { createRemote } from "./remote.ts";
@@ -34,7 +35,7 @@ export interface ClientOptions {
 }
 
 /** A remote registry. */
-export interface Client extends Registry {
+export interface Client extends Registry, Manager {
   /** As it was given. */
   readonly registry: string;
   /**
@@ -80,6 +81,7 @@ export function createClient(registry: string, options: ClientOptions = {}): Cli
     ...createManifests(remote, referrers),
     ...createTags(remote),
     ...createRepositories(remote),
+    ...createManager(remote),
     listReferrers: referrers.listReferrers,
     ping,
     close() {

@@ -105,7 +105,7 @@ function greeting(settings: Settings, server: RunningServer): string {
   return `Berth listens on ${server.address}
   data    ${resolve(settings.data)}
   access  ${accessLine(settings, server)}
-${firstAccount(server)}
+${firstAccount(server, host)}
 Try it:
 ${login}  docker tag alpine ${host}/library/alpine
   docker push ${host}/library/alpine
@@ -122,12 +122,12 @@ function accessLine(settings: Settings, { access }: RunningServer): string {
 }
 
 /** Shown this once: only a hash of the password is kept. */
-function firstAccount({ administrator }: RunningServer): string {
+function firstAccount({ administrator }: RunningServer, host: string): string {
   if (!administrator) return "";
   const { name, password } = administrator;
   const secret = password === undefined ? "the password that was given" : `the password ${password}`;
   return `
 The first account is ${name} with ${secret}.
-${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${name}
+${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${host} ${name}
 `;
 }

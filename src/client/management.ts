@@ -1,0 +1,55 @@
+import { managementScope } from "../oci/scopes.ts";
+import type { OperationOptions } from "../registry/registry.ts";
+import type { Remote } from "./remote.ts";
+import type { Method } from "./transport.ts";
+
+/** What an operation of Berth's management API is asked. */
+export interface ManagementRequest extends OperationOptions {
+  readonly method: Exclude<Method, "HEAD">;
+  /** Below `/api/v1`, such as `/accounts`; names in it are encoded. */
+  readonly path: `/${string}`;
+  /** What is `undefined` is left out. */
+  readonly query?: Readonly<Record<string, string | number | undefined>>;
+  /** Sent as JSON. */
+  readonly body?: object;
+  /** Stands behind "cannot" in messages. */
+  readonly action: string;
+}
+
+/** Asks a Berth what is not of the distribution API. */
+export interface Manager {
+  /**
+   * Resolves to the answer's JSON, `undefined` when there is none.
+   * @throws RegistryError what the registry answered; UNSUPPORTED when it is no Berth
+   */
+  manage(request: ManagementRequest): Promise<unknown>;
+}
+
+export function createManager(remote: Remote): Manager {
+  return {
+    async manage({ method, path, query = {}, body, action, signal }) {
+      const to = new URL(`/api/v1${path}`, remote.urlOf(""));
+      for (const [name, value] of Object.entries(query)) {
+        if (value !== undefined) to.searchParams.set(name, String(value));
+      }
+      const answer = await remote.ask(
+        {
+          method,
+          to,
+          scopes: [managementScope],
+          action,
+          accept: [200, 204],
+          notFound: "UNSUPPORTED",
+          // What was done by an attempt whose answer was lost must not be done again.
+          isOnce: method === "POST",
+          ...(body && {
+            body: new TextEncoder().encode(JSON.stringify(body)),
+            headers: { "content-type": "application/json" },
+          }),
+        },
+        signal ? { signal } : {},
+      );
+      return answer.bytes.byteLength === 0 ? undefined : JSON.parse(new TextDecoder().decode(answer.bytes));
+    },
+  };
+}
