@@ -8,6 +8,7 @@ export interface Content {
   readonly framed?: Buffer;
 }
 
+const manifestType = "application/vnd.oci.image.manifest.v1+json";
 const pool = randomBytes(100 * 1024 * 1024);
 let made = 0;
 
@@ -102,7 +103,8 @@ async function sendBody(method: string, url: URL, body: Buffer, chunked: boolean
 
 /** Reads an answer to its end. Resolves to its size in bytes. */
 export async function pull(url: string): Promise<number> {
-  const response = await fetch(url);
+  // docker-registry hides an OCI manifest from who does not ask for one.
+  const response = await fetch(url, { headers: { accept: `${manifestType}, */*` } });
   if (response.status !== 200 || !response.body) throw new Error(`GET ${url}: ${response.status}`);
   let size = 0;
   for await (const part of response.body) size += part.byteLength;
@@ -126,7 +128,7 @@ export async function pushImage(
     digest: content.digest,
     size: content.bytes.byteLength,
   });
-  const mediaType = "application/vnd.oci.image.manifest.v1+json";
+  const mediaType = manifestType;
   const body = JSON.stringify({
     schemaVersion: 2,
     mediaType,
@@ -135,4 +137,40 @@ export async function pushImage(
   });
   const headers = { "content-type": mediaType };
   await send(`${url}/v2/${repository}/manifests/${tag}`, { method: "PUT", body, headers }, 201);
+}
+
+/**
+ * Asks for the head of something again and again over `connections`, for some time: wrk and the like wait for the body
+ * that an answer to HEAD announces and does not have. Resolves to answers a second.
+ */
+export async function headsPerSecond(address: string, connections: number, ms: number): Promise<number> {
+  const url = new URL(address);
+  const request = `HEAD ${url.pathname} HTTP/1.1\r\nHost: ${url.host}\r\n\r\n`;
+  let answers = 0;
+  let failure: Error | undefined;
+  const open = () =>
+    Bun.connect({
+      hostname: url.hostname,
+      port: Number(url.port),
+      socket: {
+        open: (socket) => void socket.write(request),
+        data(socket, bytes) {
+          if (bytes.readUInt32BE(bytes.byteLength - 4) !== 0x0d0a0d0a) return; // the rest of the head follows
+          if (bytes.toString("latin1", 9, 12) !== "200") failure = new Error(`HEAD ${url}: ${bytes}`);
+          answers++;
+          socket.write(request);
+        },
+        error(_socket, error) {
+          failure = error;
+        },
+      },
+    });
+  const sockets = await Promise.all(Array.from({ length: connections }, open));
+  const began = performance.now();
+  const before = answers;
+  await Bun.sleep(ms);
+  const rate = ((answers - before) / (performance.now() - began)) * 1000;
+  for (const socket of sockets) socket.end();
+  if (failure) throw failure;
+  return rate;
 }

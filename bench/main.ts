@@ -2,9 +2,15 @@
 import { mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { makeTemporaryFolder } from "../tests/fixtures/processes.ts";
-import { startBerth, startDockerRegistry } from "./peers.ts";
+import type { Bench } from "./measure.ts";
+import { buildBerth, startBerth, startDockerRegistry } from "./peers.ts";
 import { type Row, toMarkdown } from "./report.ts";
-import { type Bench, imageRows, listRows, processRows, pullRows, pushRows, requestRows } from "./rows.ts";
+import { imageRows } from "./rows/images.ts";
+import { listRows } from "./rows/lists.ts";
+import { processRows } from "./rows/process.ts";
+import { pullRows } from "./rows/pull.ts";
+import { pushRows } from "./rows/push.ts";
+import { requestRows } from "./rows/requests.ts";
 
 /** `process` stops the servers, so it is the last. */
 const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
@@ -25,6 +31,7 @@ if (unknown !== undefined) {
   process.exit(2);
 }
 const folder = await makeTemporaryFolder();
+await buildBerth(join(folder, "program"));
 const bench: Bench = {
   folder,
   berth: await startBerth(join(folder, "berth")),

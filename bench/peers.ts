@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BackgroundProcess, startProcess } from "../tests/fixtures/processes.ts";
+import { type BackgroundProcess, startProcess, succeed } from "../tests/fixtures/processes.ts";
 import { programPath } from "../tests/programs.ts";
 
 /** A server that is measured. */
@@ -13,12 +13,19 @@ export interface Peer {
   readonly startedInMs: number;
 }
 
+let program = "";
+
+/** Builds the program that users run, into a folder, for {@link startBerth}. */
+export async function buildBerth(folder: string): Promise<void> {
+  await succeed("node", [join(import.meta.dir, "..", "bin", "build.mjs"), folder]);
+  program = join(folder, "main.js");
+}
+
 /** Starts Berth over a data folder. */
 export function startBerth(data: string, args: readonly string[] = []): Promise<Peer> {
-  const main = join(import.meta.dir, "..", "src", "cli", "main.ts");
   return start("berth", (port) =>
     startProcess(process.execPath, [
-      main,
+      program,
       "serve",
       "--listen",
       `127.0.0.1:${port}`,
@@ -97,10 +104,15 @@ export async function cpuSeconds({ process }: Peer): Promise<number> {
 }
 
 /** MiB of memory that a process and its children hold. */
-export async function memory({ process }: Peer): Promise<number> {
+export const memory = (peer: Peer): Promise<number> => mebibytes(peer, /VmRSS:\s+(\d+)/);
+
+/** MiB of memory that they held at most, each for itself, since they started. */
+export const peakMemory = (peer: Peer): Promise<number> => mebibytes(peer, /VmHWM:\s+(\d+)/);
+
+async function mebibytes({ process }: Peer, field: RegExp): Promise<number> {
   let kib = 0;
   for (const pid of await family(process.pid)) {
-    kib += Number(/VmRSS:\s+(\d+)/.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+    kib += Number(field.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
   }
   return kib / 1024;
 }

@@ -26,7 +26,6 @@ const programs = {
   fish: { packages: ["fish"], purposes: ["tests"], needsRoot: false },
   nginx: { packages: ["nginx-light", "nginx"], purposes: ["bench"], needsRoot: false },
   wrk: { packages: ["wrk"], purposes: ["bench"], needsRoot: false },
-  ab: { packages: ["apache2-utils"], purposes: ["bench"], needsRoot: false },
 } as const satisfies Record<string, Program>;
 
 /** A program that the suite installs, or counts as skipped where it cannot. */
