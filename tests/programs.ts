@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { newerPrograms, unpackNewer } from "./newer-programs.ts";
 
 /** Who drives a program: the tests, or the benchmarks. */
 export type Purpose = "tests" | "bench";
@@ -31,12 +33,15 @@ const programs = {
 /** A program that the suite installs, or counts as skipped where it cannot. */
 export type ProgramName = keyof typeof programs;
 
-/** A program that is used where it happens to be installed; nobody misses it elsewhere. */
-export type OptionalProgramName = "crane" | "oras";
+/** Programs of Debian's unstable suite, used where they can be had; nobody misses them elsewhere. */
+const optionalPrograms = ["crane", "oras"] as const;
+
+/** A program that is used where it happens to be installed. */
+export type OptionalProgramName = (typeof optionalPrograms)[number];
 
 const isRoot = process.getuid?.() === 0;
 // Servers are in the second half, which is not on everybody's PATH.
-const path = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin`;
+const path = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin:${join(newerPrograms, "usr", "bin")}`;
 
 /** Whether all of these are installed and can do their work for this user. */
 export function isAvailable(...names: readonly (ProgramName | OptionalProgramName)[]): boolean {
@@ -56,7 +61,13 @@ export function programPath(name: ProgramName | OptionalProgramName): string {
 /** Installs what is missing for a purpose, where that can be done, and names what is missing then. */
 export function installPrograms(purpose: Purpose): readonly ProgramName[] {
   const missing = missingPrograms(purpose);
-  if (missing.length === 0 || !isRoot || !isDebianOrUbuntu()) return missing;
+  if (!isRoot || !isDebianOrUbuntu()) return missing;
+  const optional = optionalPrograms.filter((name) => !isAvailable(name));
+  if (optional.length > 0) {
+    console.log(`Unpacking ${optional.join(", ")} ...`);
+    unpackNewer(optional);
+  }
+  if (missing.length === 0) return missing;
   console.log(`Installing ${missing.join(", ")} ...`);
   withoutStartingServices(() => {
     apt("update", "-qq");
@@ -118,6 +129,7 @@ function main(purpose: string | undefined): number {
   }
   const missing = installPrograms(purpose);
   if (missing.length === 0) console.log("every program is there");
+  for (const name of optionalPrograms) if (!isAvailable(name)) console.log(`not tried with ${name}`);
   for (const name of missing) console.log(`skipped: ${name}, ${reasonOf(name)}`);
   return missing.length > 0 && process.env.CI === "true" ? 1 : 0;
 }

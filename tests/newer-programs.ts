@@ -1,0 +1,52 @@
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+/** Where programs are that the machine's own release does not have; on nobody's PATH but the tests'. */
+export const newerPrograms = join(import.meta.dir, "..", "node_modules", ".cache", "programs");
+
+/**
+ * Unpacks packages of Debian's unstable suite, without installing them and without touching the machine's own lists. For
+ * programs that need nothing else, such as most that are written in Go. Leaves out what cannot be had.
+ */
+export function unpackNewer(packages: readonly string[]): void {
+  const source = unstableSource();
+  if (source === undefined) return;
+  const work = join(newerPrograms, "work");
+  for (const folder of ["lists/partial", "cache/archives/partial"])
+    mkdirSync(join(work, folder), { recursive: true });
+  writeFileSync(join(work, "sources.list"), `${source}\n`);
+  const options = {
+    "Dir::Etc::sourcelist": join(work, "sources.list"),
+    "Dir::Etc::sourceparts": "-",
+    "Dir::State::lists": join(work, "lists"),
+    "Dir::Cache": join(work, "cache"),
+    "Acquire::Retries": "3",
+  };
+  const flags = Object.entries(options).flatMap(([name, value]) => ["-o", `${name}=${value}`]);
+  const run = (command: string, ...args: readonly string[]): boolean => {
+    const { status, stderr } = spawnSync(command, args, { cwd: work, encoding: "utf8" });
+    if (status !== 0) console.error(`${command} ${args.at(-1)} failed (${status}): ${stderr}`);
+    return status === 0;
+  };
+  if (run("apt-get", ...flags, "-qq", "update")) {
+    for (const name of packages) run("apt-get", ...flags, "-qq", "download", name);
+    for (const file of readdirSync(work))
+      if (file.endsWith(".deb")) run("dpkg-deb", "-x", file, newerPrograms);
+  }
+  rmSync(work, { recursive: true });
+}
+
+/** The machine's own mirror, for another suite; `undefined` where that is none of Debian. */
+function unstableSource(): string | undefined {
+  const { stdout } = spawnSync(
+    "apt-get",
+    ["indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"],
+    {
+      encoding: "utf8",
+    },
+  );
+  const mirror = (stdout ?? "").split("\n").find((line) => /\/debian\/?$/.test(line));
+  const keyring = "/usr/share/keyrings/debian-archive-keyring.gpg";
+  return mirror && `deb [signed-by=${keyring}] ${mirror} unstable main`;
+}
