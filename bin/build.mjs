@@ -1,10 +1,12 @@
 // `npm run build`: makes what a package contains beside the sources. `-- FOLDER` makes it there instead.
 import { rmSync } from "node:fs";
-import { resolve } from "node:path";
-import { buildProgram, packaged } from "./program.mjs";
-import { findBun } from "./runtime.mjs";
+import { join, resolve } from "node:path";
+import { buildLibrary } from "./library.mjs";
+import { buildProgram } from "./program.mjs";
+import { findBun, root } from "./runtime.mjs";
 
 const [given] = process.argv.slice(2);
-const folder = given === undefined ? packaged : resolve(given);
-rmSync(folder, { recursive: true, force: true });
-buildProgram(findBun(), folder);
+const folder = given === undefined ? join(root, "dist") : resolve(given);
+for (const part of ["program", "library"]) rmSync(join(folder, part), { recursive: true, force: true });
+buildProgram(findBun(), join(folder, "program"));
+buildLibrary(join(folder, "library"));

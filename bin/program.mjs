@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { findBun, root, run } from "./runtime.mjs";
 
 /** What a package contains. */
-export const packaged = join(root, "dist", "program");
+const packaged = join(root, "dist", "program");
 const made = join(root, "node_modules", ".cache", "berth");
 const sources = join(root, "src");
 const entries = ["cli/main.ts", "server/worker.ts", "store/metadata/sqlite/checkpoint-worker.ts"];

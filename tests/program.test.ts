@@ -16,7 +16,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe("the built program", () => {
   test("serve finds its workers and its checkpoints beside it", async () => {
-    const berth = await startBerth({ program: join(folder, "main.js"), args: ["--workers", "2"] });
+    const berth = await startBerth({ program: join(folder, "program", "main.js"), args: ["--workers", "2"] });
     const pushed = await fetch(
       `${berth.url}/v2/a/blobs/uploads/?digest=sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855`,
       { method: "POST" },

@@ -1,6 +1,6 @@
+import { streamFile } from "#stream-file";
 import type { Descriptor } from "../oci/descriptors.ts";
 import { RegistryError } from "../oci/errors.ts";
-import { streamFile } from "./files/stream-file.ts";
 import type { BlobHandle, ByteRange, OperationOptions } from "./registry.ts";
 import { streamOf } from "./streams.ts";
 

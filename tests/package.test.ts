@@ -1,0 +1,112 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
+import { serveTunnels } from "./fixtures/proxies.ts";
+import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
+import { makeCertificate, serveReplies } from "./fixtures/reply-servers.ts";
+import { isAvailable } from "./programs.ts";
+
+const root = join(import.meta.dir, "..");
+/** Packs, installs a runtime of a hundred megabytes. */
+const setupMs = 180_000;
+let folder: string;
+let berth: RunningRegistry;
+const quiet = ["--no-audit", "--no-fund", "--no-progress", "--loglevel=error"];
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  const app = join(folder, "app");
+  await mkdir(app);
+  await writeFile(join(app, "package.json"), JSON.stringify({ private: true, type: "module" }));
+  await succeed("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: root });
+  const packed = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+  await succeed(
+    "npm",
+    ["install", "--prefer-offline", ...quiet, ...packed.map((name) => join(folder, name))],
+    { cwd: app },
+  );
+  for (const name of ["transfer.mjs", "probe.mjs", "types.ts"]) {
+    await copyFile(join(root, "tests", "fixtures", "consumer", name), join(app, name));
+  }
+  berth = await startBerth();
+}, setupMs);
+afterAll(async () => {
+  await berth?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const node = (...args: string[]) => succeed("node", args, { cwd: join(folder, "app") });
+
+describe("the package under Node", () => {
+  test("copy moves an image between a registry, a folder and memory", async () => {
+    const result = JSON.parse(await node("transfer.mjs", berth.host, join(folder, "layout")));
+    expect(result.found).toEqual(result.pushed);
+    expect(result.part).toBe(10);
+    expect(result.states).toEqual([...Array(8).fill("done"), ...Array(3).fill("exists"), "done"]);
+  }, 60_000);
+
+  test.skipIf(!isAvailable("openssl"))(
+    "ping says what is wrong with a connection",
+    async () => {
+      const certificate = await makeCertificate(folder, "registry", "DNS:registry.test");
+      const secure = await serveReplies(() => ({}), { tls: certificate });
+      const plain = await serveReplies(() => ({}));
+      const gone = await serveReplies(() => ({}));
+      const proxy = await serveTunnels(secure);
+      await gone.stop();
+      const proxies = { https: `http://ada:secret@${proxy.host}` };
+      const caFiles = [certificate.file];
+      const probes = [
+        [{ host: plain.host }, /^ok$/],
+        [{ host: "registry.test", transport: { proxies, caFiles } }, /^ok$/],
+        [
+          { host: "registry.test", transport: { proxies } },
+          /certificate of registry.test is not trusted .* as an extra CA/,
+        ],
+        [{ host: secure.host, plainHttp: false }, /is not trusted/],
+        [{ host: secure.host, plainHttp: false, transport: { caFiles } }, /a name that it is made out to/],
+        [{ host: secure.host, plainHttp: false, transport: { acceptAnyCertificate: true } }, /^ok$/],
+        [{ host: secure.host }, /or use HTTPS if it speaks that/],
+        [{ host: plain.host, plainHttp: false }, /does not speak HTTPS .* allow that for it/],
+        [{ host: gone.host }, /refuses connections: check the name and the port/],
+        [{ host: "no-such-host.invalid" }, /no host "no-such-host.invalid" can be found/],
+      ] as const;
+      const results = JSON.parse(await node("probe.mjs", JSON.stringify(probes.map(([probe]) => probe))));
+      for (const [at, [, expected]] of probes.entries()) expect(results[at]).toMatch(expected);
+      await Promise.all([secure, plain, proxy].map(({ stop }) => stop()));
+    },
+    60_000,
+  );
+
+  test.each(["nodenext", "bundler"])(
+    "its types are found when modules are resolved as %s",
+    async (moduleResolution) => {
+      const module = moduleResolution === "nodenext" ? "nodenext" : "esnext";
+      const compilerOptions = {
+        module,
+        moduleResolution,
+        strict: true,
+        noEmit: true,
+        target: "es2022",
+        lib: ["es2023", "dom"],
+        types: [],
+      };
+      const settings = join(folder, "app", `${moduleResolution}.json`);
+      await writeFile(settings, JSON.stringify({ compilerOptions, files: ["types.ts"] }));
+      await succeed(join(root, "node_modules", ".bin", "tsc"), ["--project", settings]);
+    },
+    60_000,
+  );
+});
+
+describe("the package's command", () => {
+  test("berth serves and answers", async () => {
+    const bin = join(folder, "app", "node_modules", ".bin", "berth");
+    expect(await succeed(bin, ["--help"])).toContain("berth");
+    const server = startProcess(bin, ["serve", "--listen", "127.0.0.1:0", "--data", join(folder, "data")]);
+    const [url] = await server.waitForOutput(/http:\/\/127\.0\.0\.1:\d+/);
+    expect((await fetch(`${url}/v2/`)).status).toBe(200);
+    expect(await server.stop()).toBe(0);
+  }, 60_000);
+});
