@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
+import { type BackgroundProcess, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { serveTunnels } from "./fixtures/proxies.ts";
 import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
 import { makeCertificate, serveReplies } from "./fixtures/reply-servers.ts";
-import { isAvailable } from "./programs.ts";
+import { isAvailable, programPath } from "./programs.ts";
 
 const root = join(import.meta.dir, "..");
 /** Packs, installs a runtime of a hundred megabytes. */
@@ -26,7 +26,7 @@ beforeAll(async () => {
     ["install", "--prefer-offline", ...quiet, ...packed.map((name) => join(folder, name))],
     { cwd: app },
   );
-  for (const name of ["transfer.mjs", "probe.mjs", "types.ts"]) {
+  for (const name of ["transfer.mjs", "probe.mjs", "page.mjs", "types.ts"]) {
     await copyFile(join(root, "tests", "fixtures", "consumer", name), join(app, name));
   }
   berth = await startBerth();
@@ -99,6 +99,66 @@ describe("the package under Node", () => {
     60_000,
   );
 });
+
+describe.skipIf(!isAvailable("chromium"))("the package in a browser", () => {
+  test("copy moves an image from a page's memory to a registry and back", async () => {
+    const built = await Bun.build({ entrypoints: [join(folder, "app", "page.mjs")], target: "browser" });
+    const [bundle] = built.outputs;
+    const script = (await bundle?.text()) ?? "";
+    const result = Promise.withResolvers<unknown>();
+    // The page and the registry at one address: a browser lets no page of another read what a registry answers.
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      async fetch(request) {
+        const { pathname, search } = new URL(request.url);
+        if (pathname.startsWith("/v2/")) return forward(request, berth.url + pathname + search);
+        if (pathname === "/page.js")
+          return new Response(script, { headers: { "content-type": "text/javascript" } });
+        if (pathname === "/result") result.resolve(await request.json());
+        return new Response('<script type="module" src="/page.js"></script>', {
+          headers: { "content-type": "text/html" },
+        });
+      },
+    });
+    const browser = startChromium(`http://127.0.0.1:${server.port}/`, join(folder, "chromium"));
+    const ended = browser.exited.then(() => Promise.reject(new Error(browser.output())));
+    try {
+      const found = await Promise.race([result.promise, ended]);
+      const { made } = found as { made: unknown };
+      expect(found).toEqual({ made, pushed: made, pulled: made, bytes: 3_000_014, unknown: "BLOB_UNKNOWN" });
+      expect(made).toMatchObject({ digest: expect.stringMatching(/^sha256:/) });
+    } finally {
+      ended.catch(() => {}); // it is stopped now
+      await browser.stop("SIGKILL");
+      await server.stop(true);
+    }
+  }, 60_000);
+});
+
+async function forward({ method, headers, body }: Request, url: string): Promise<Response> {
+  const sent = body ? await new Response(body).bytes() : undefined;
+  const answer = await fetch(url, { method, headers, ...(sent ? { body: sent } : {}) });
+  const location = answer.headers.get("location");
+  const answered = new Headers(answer.headers);
+  if (location) answered.set("location", location.replace(/^http:\/\/[^/]+/, ""));
+  return new Response(answer.body, { status: answer.status, headers: answered });
+}
+
+/** A browser that shows a page to nobody, and asks for nothing else. */
+function startChromium(url: string, profile: string): BackgroundProcess {
+  const flags = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+  ];
+  return startProcess(programPath("chromium"), [...flags, `--user-data-dir=${profile}`, url]);
+}
 
 describe("the package's command", () => {
   test("berth serves and answers", async () => {

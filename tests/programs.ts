@@ -22,6 +22,7 @@ const programs = {
   podman: { packages: ["podman"], purposes: ["tests"], needsRoot: true },
   buildah: { packages: ["buildah"], purposes: ["tests"], needsRoot: true },
   "docker-registry": { packages: ["docker-registry"], purposes: ["tests", "bench"], needsRoot: false },
+  chromium: { packages: ["chromium"], purposes: ["tests"], needsRoot: false },
   openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
   bash: { packages: ["bash"], purposes: ["tests"], needsRoot: false },
   zsh: { packages: ["zsh"], purposes: ["tests"], needsRoot: false },
