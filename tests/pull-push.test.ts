@@ -1,21 +1,16 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
-import { createClient } from "../src/client/client.ts";
-import { openLayout } from "../src/layout/layout.ts";
+import { rm } from "node:fs/promises";
 import { parseTag } from "../src/oci/names.ts";
 import { parseReference } from "../src/oci/references.ts";
-import { copy } from "../src/registry/copy.ts";
-import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
-import { writeLayout } from "./fixtures/layouts.ts";
-import { type CommandResult, makeTemporaryFolder } from "./fixtures/processes.ts";
+import { berthProgram } from "./fixtures/command-lines.ts";
+import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { startInTerminal } from "./fixtures/terminals.ts";
+import { layerSizes, nameOnlyImage, newUser, putImage } from "./fixtures/users.ts";
 import { isAvailable } from "./programs.ts";
 
 setDefaultTimeout(60_000);
 
-const layers = [100, 9_000, 700_000];
 let folder: string;
 let berth: RunningRegistry;
 
@@ -28,32 +23,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** Puts an image into a repository. Resolves to the digest of its manifest or index. */
-async function putImage(reference: string, platforms: readonly string[] = ["linux/amd64"]): Promise<string> {
-  const { registry, repository, tag } = parseReference(reference);
-  const source = await mkdtemp(join(folder, "layout-"));
-  const digest = await writeLayout({ folder: source, seed: repository, layers, platforms });
-  const plain = parseReference("localhost/layout:latest");
-  const client = createClient(registry);
-  await copy(
-    {
-      registry: openLayout(source).at(plain.registry),
-      repository: plain.repository,
-      tag: parseTag("latest"),
-    },
-    { registry: client, repository, tags: tag ? [tag] : [] },
-  );
-  client.close();
-  return digest;
-}
-
-/** Commands of somebody who has no local images yet. */
-async function newUser() {
-  const home = await mkdtemp(join(folder, "home-"));
-  const images = join(home, ".local", "share", "berth", "images");
-  const run = (...args: string[]): Promise<CommandResult> => runBerth(args, { env: { HOME: home } });
-  return { home, images: openLayout(images), run };
-}
+const put = (reference: string, platforms?: readonly string[]) =>
+  putImage(reference, { folder, ...(platforms ? { platforms } : {}) });
 
 const names = (text: string) =>
   text.replaceAll(/\b[0-9a-f]{12}:/g, "LAYER:").replaceAll(/sha256:[0-9a-f]{64}/g, "DIGEST");
@@ -61,8 +32,8 @@ const names = (text: string) =>
 describe("berth pull", () => {
   test("pull brings an image once, and says so in docker's words", async () => {
     const reference = `${berth.host}/gallery/ui:1.0`;
-    const digest = await putImage(reference);
-    const { run, images } = await newUser();
+    const digest = await put(reference);
+    const { run, images } = await newUser(folder);
     const first = await run("pull", reference);
     expect(first).toMatchObject({ exitCode: 0, stderr: "" });
     expect(names(first.stdout)).toBe(`1.0: Pulling from gallery/ui
@@ -89,15 +60,15 @@ ${reference}
   });
 
   test("pull takes the tag latest when there is none, as docker says", async () => {
-    await putImage(`${berth.host}/pull/latest:latest`);
-    const { run } = await newUser();
+    await put(`${berth.host}/pull/latest:latest`);
+    const { run } = await newUser(folder);
     const { stdout } = await run("pull", `${berth.host}/pull/latest`);
     expect(stdout).toStartWith("Using default tag: latest\nlatest: Pulling from pull/latest\n");
   });
 
   test("pull brings an image by digest without a tag", async () => {
-    const digest = await putImage(`${berth.host}/pull/digest:1`);
-    const { run, images } = await newUser();
+    const digest = await put(`${berth.host}/pull/digest:1`);
+    const { run, images } = await newUser(folder);
     const reference = `${berth.host}/pull/digest@${digest}`;
     const { stdout } = await run("pull", reference);
     expect(stdout).toEndWith(
@@ -110,15 +81,15 @@ ${reference}
 
   test("pull prints the reference alone when it shall be quiet, and JSON lines when it shall", async () => {
     const reference = `${berth.host}/pull/output:1`;
-    const digest = await putImage(reference);
-    const { run } = await newUser();
+    const digest = await put(reference);
+    const { run } = await newUser(folder);
     expect(await run("pull", "-q", reference)).toEqual({ exitCode: 0, stdout: `${reference}\n`, stderr: "" });
-    const { stdout } = await (await newUser()).run("pull", "--json", reference);
+    const { stdout } = await (await newUser(folder)).run("pull", "--json", reference);
     const lines = stdout
       .trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line));
-    expect(lines.filter(({ state }) => state === "done")).toHaveLength(layers.length + 2);
+    expect(lines.filter(({ state }) => state === "done")).toHaveLength(layerSizes.length + 2);
     expect(lines.at(-1)).toMatchObject({
       state: "pulled",
       reference,
@@ -129,8 +100,8 @@ ${reference}
   });
 
   test("pull brings all tags", async () => {
-    for (const tag of ["1", "2"]) await putImage(`${berth.host}/pull/all:${tag}`);
-    const { run, images } = await newUser();
+    for (const tag of ["1", "2"]) await put(`${berth.host}/pull/all:${tag}`);
+    const { run, images } = await newUser(folder);
     const { stdout } = await run("pull", "-a", `${berth.host}/pull/all`);
     expect(stdout.match(/^.*: Pulling from .*$/gm)).toEqual([
       "1: Pulling from pull/all",
@@ -142,8 +113,8 @@ ${reference}
   const here = { x64: "amd64", arm64: "arm64" }[process.arch as "x64" | "arm64"];
   test("pull chooses this machine's platform, or those that it is told", async () => {
     const reference = `${berth.host}/pull/platforms:1`;
-    const digest = await putImage(reference, ["linux/s390x", `linux/${here}`, "linux/riscv64"]);
-    const { run, images } = await newUser();
+    const digest = await put(reference, ["linux/s390x", `linux/${here}`, "linux/riscv64"]);
+    const { run, images } = await newUser(folder);
     const pulled = async (...args: string[]) => {
       const { exitCode, stderr } = await run("pull", ...args, reference);
       expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
@@ -151,7 +122,7 @@ ${reference}
       const stored = await images.at(registry).getTag(repository, parseTag("1"));
       return { digest: stored.descriptor.digest, ...JSON.parse(new TextDecoder().decode(stored.bytes)) };
     };
-    expect((await pulled()).layers).toHaveLength(layers.length);
+    expect((await pulled()).layers).toHaveLength(layerSizes.length);
     const two = await pulled("--platform", "linux/s390x", "--platform", "linux/riscv64");
     expect(two.manifests).toHaveLength(2);
     expect((await pulled("--all-platforms")).digest).toBe(digest);
@@ -159,8 +130,8 @@ ${reference}
 
   test("pull says which platforms there are when none is for this machine", async () => {
     const reference = `${berth.host}/pull/foreign:1`;
-    await putImage(reference, ["linux/s390x", "linux/riscv64"]);
-    const { run } = await newUser();
+    await put(reference, ["linux/s390x", "linux/riscv64"]);
+    const { run } = await newUser(folder);
     const { exitCode, stderr } = await run("pull", reference);
     expect(exitCode).toBe(1);
     expect(stderr).toContain("it has linux/s390x, linux/riscv64: choose one with --platform");
@@ -171,17 +142,13 @@ ${reference}
 describe("berth push", () => {
   test("push sends a local image, and nothing of it a second time", async () => {
     const source = `${berth.host}/push/source:1.0`;
-    const digest = await putImage(source);
-    const { run, images } = await newUser();
+    const digest = await put(source);
+    const { run, images } = await newUser(folder);
     await run("pull", source);
     const other = await startBerth();
     try {
-      const target = parseReference(`${other.host}/push/target:1.0`);
-      const [entry] = await images.entries();
-      if (!entry || !target.tag) throw new Error("nothing was pulled");
-      const named = { ...target, tag: target.tag };
-      await images.tag({ ...entry, digest: entry.descriptor.digest }, named);
-      const size = entry.descriptor.size;
+      await nameOnlyImage(images, `${other.host}/push/target:1.0`);
+      const size = (await images.entries())[0]?.descriptor.size;
       const pushed = await run("push", `${other.host}/push/target:1.0`);
       expect(pushed).toMatchObject({ exitCode: 0, stderr: "" });
       expect(names(pushed.stdout)).toBe(`The push refers to repository [${other.host}/push/target]
@@ -192,7 +159,7 @@ LAYER: Pushed
 `);
       expect(pushed.stdout).toContain(digest);
       const again = await run("push", `${other.host}/push/target:1.0`);
-      expect(again.stdout.match(/: Layer already exists$/gm)).toHaveLength(layers.length);
+      expect(again.stdout.match(/: Layer already exists$/gm)).toHaveLength(layerSizes.length);
       expect(await run("push", "-q", `${other.host}/push/target:1.0`)).toMatchObject({
         stdout: `${other.host}/push/target:1.0\n`,
       });
@@ -207,15 +174,12 @@ LAYER: Pushed
       const registry = await startDockerRegistry();
       try {
         const source = `${registry.host}/base/app:1`;
-        await putImage(source);
-        const { run, images } = await newUser();
+        await put(source);
+        const { run, images } = await newUser(folder);
         await run("pull", source);
-        const [entry] = await images.entries();
-        const target = parseReference(`${registry.host}/team/app:2`);
-        if (!entry || !target.tag) throw new Error("nothing was pulled");
-        await images.tag({ ...entry, digest: entry.descriptor.digest }, { ...target, tag: target.tag });
+        await nameOnlyImage(images, `${registry.host}/team/app:2`);
         const { stdout } = await run("push", `${registry.host}/team/app:2`);
-        expect(stdout.match(/: Mounted from base\/app$/gm)).toHaveLength(layers.length);
+        expect(stdout.match(/: Mounted from base\/app$/gm)).toHaveLength(layerSizes.length);
       } finally {
         await registry.stop();
       }
@@ -223,8 +187,8 @@ LAYER: Pushed
   );
 
   test("push -a sends all local tags of the repository", async () => {
-    for (const tag of ["1", "2"]) await putImage(`${berth.host}/push/all:${tag}`);
-    const { run } = await newUser();
+    for (const tag of ["1", "2"]) await put(`${berth.host}/push/all:${tag}`);
+    const { run } = await newUser(folder);
     await run("pull", "-a", `${berth.host}/push/all`);
     const { stdout } = await run("push", "-a", `${berth.host}/push/all`);
     expect(stdout.match(/^\d: digest: /gm)).toEqual(["1: digest: ", "2: digest: "]);
@@ -233,7 +197,7 @@ LAYER: Pushed
   test.each([["push/none:1"], ["-a push/none"]])(
     "push %s says that there is no such local image",
     async (args) => {
-      const { run } = await newUser();
+      const { run } = await newUser(folder);
       const words = args.split(" ").map((word) => (word === "-a" ? word : `${berth.host}/${word}`));
       const { exitCode, stderr } = await run("push", ...words);
       expect(exitCode).toBe(1);
@@ -244,8 +208,8 @@ LAYER: Pushed
 
 test("pull draws bars on a terminal, in lines that fit also when it becomes narrower", async () => {
   const reference = `${berth.host}/terminal/app:1`;
-  await putImage(reference);
-  const { home } = await newUser();
+  await put(reference);
+  const { home } = await newUser(folder);
   const gate = startGate(berth.host);
   const args = [berthProgram, "pull", `${gate.host}/terminal/app:1`];
   const terminal = startInTerminal(process.execPath, args, { env: { HOME: home }, columns: 100, rows: 24 });
@@ -258,7 +222,7 @@ test("pull draws bars on a terminal, in lines that fit also when it becomes narr
     gate.letPass(Number.POSITIVE_INFINITY);
     expect(await terminal.exited).toBe(0);
     const last = terminal.output().slice(terminal.output().lastIndexOf("\u001b[J"));
-    expect(last.match(/: Pull complete\r\n/g)).toHaveLength(layers.length);
+    expect(last.match(/: Pull complete\r\n/g)).toHaveLength(layerSizes.length);
     for (const line of terminal.output().slice(from).split("\r\n")) {
       if (/^[^ ]*[0-9a-f]{12}: /.test(line)) expect(line.length).toBeLessThan(48);
     }

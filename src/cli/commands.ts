@@ -40,6 +40,11 @@ export const commands: CommandTable = [
         summary: "Send an image to its registry",
         load: async () => (await import("./commands/push.ts")).push,
       },
+      {
+        words: "copy",
+        summary: "Copy an image between registries, layouts and archives",
+        load: async () => (await import("./commands/copy.ts")).copyImages,
+      },
     ],
   },
   {

@@ -41,16 +41,3 @@ export function parsePlatform(text: string): Platform {
     `invalid platform ${quote(text)}: expected for example "linux/amd64" or "linux/arm/v7"`,
   );
 }
-
-const architectures: Readonly<Record<string, string>> = {
-  x64: "amd64",
-  ia32: "386",
-  ppc64: "ppc64le",
-  mipsel: "mipsle",
-};
-
-/** The platform of the images that run on this machine: containers are Linux's where the machine is not Windows. */
-export function localPlatform(): Platform {
-  const { arch, platform } = process;
-  return { os: platform === "win32" ? "windows" : "linux", architecture: architectures[arch] ?? arch };
-}

@@ -1,3 +1,4 @@
+import { hostPlatform } from "../../layout/archive/write.ts";
 import type { Platform } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
@@ -14,7 +15,7 @@ import { findPlatform, missingPlatform } from "../../registry/platforms.ts";
 import type { Registry, StoredManifest } from "../../registry/registry.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../command.ts";
 import { imagesFlag, openLocalImages } from "../local-images.ts";
-import { localPlatform, parsePlatform, parseRepository } from "../operands.ts";
+import { parsePlatform, parseRepository } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
 import { pullWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
@@ -153,9 +154,8 @@ async function localDigest(
 function platformsOf(reference: Reference, { bytes, descriptor }: StoredManifest): readonly Platform[] {
   const offered = platformsIn(bytes, descriptor.mediaType);
   if (offered.length === 0) return [];
-  const wanted = localPlatform();
-  if (findPlatform(offered, wanted) !== undefined) return [wanted];
-  const missing = missingPlatform(descriptor, wanted, offered).message;
+  if (findPlatform(offered, hostPlatform) !== undefined) return [hostPlatform];
+  const missing = missingPlatform(descriptor, hostPlatform, offered).message;
   throw new RegistryError(
     "MANIFEST_UNKNOWN",
     `cannot pull ${familiarReference(reference)} for this machine: ${missing}: choose one with --platform, or pull all ` +
