@@ -30,12 +30,12 @@ function immutableRefusal({ event, change: { tag, to }, facts }: ChangeCase): st
   return `is immutable and was ${past} before it was removed: the name does not come back for another image`;
 }
 
-/** Floating tags that the rule alone moves. One of which no version is there yet is a tag like others. */
+/** Floating tags that the rule alone moves. */
 function floatRefusal({ reading, event, change: { tag, to }, facts, head }: ChangeCase): string | undefined {
   if (reading.rule["manual-floats"] !== "refuse" || !reading.ownsFloat(tag)) return undefined;
-  if (!head || head.digest === to) return undefined;
-  const state = facts.tags.get(tag);
-  if (to !== undefined && to === state?.digest) return undefined;
+  if (to === head?.digest) return undefined; // where the rule has it, or of which no version is left
+  if (to !== undefined && to === facts.tags.get(tag)?.digest) return undefined;
+  if (!head) return `is a floating tag: push a full version, and ${tag} is made by itself`;
   const follows = `is a floating tag that follows ${head.tag}, the highest of its line`;
   if (event.kind === "delete") return `${follows}: delete or roll back that version`;
   if (event.kind === "rollback") return `${follows}: roll back that release`;

@@ -77,6 +77,7 @@ describe("readTag", () => {
     ["latest", strict, "name", ""],
     ["main", strict, "name", ""],
     ["4f2a9c1", strict, "name", ""],
+    ["1234567", strict, "name", ""],
     ["sha-123", strict, "name", ""],
   ];
   test.each(others)("readTag takes %s for no full version", (tag, reading, kind, fault) => {

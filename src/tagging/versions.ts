@@ -51,8 +51,10 @@ export const prereleaseWords: ReadonlySet<string> = new Set(
 const semverCore = /^(v?)(\d+)\.(\d+)\.(\d+)(?![\d.])(.*)$/;
 const calverCore = /^(v?)(\d{4}|\d{2})\.(0?[1-9]|1[0-2])\.(\d{1,9})(?:\.(\d{1,9}))?(?![\d.])(.*)$/;
 const variantShape = /^[A-Za-z][A-Za-z0-9._-]*$/;
-const floatShape = /^v?(?:0|[1-9]\d*)(?:\.(0|[1-9]\d*))?(?:-([A-Za-z][A-Za-z0-9._-]*))?$/;
+// Of up to six digits: a longer number alone is rather an abbreviated commit than a line of versions.
+const floatShape = /^v?(?:0|[1-9]\d{0,5})(?:\.(0|[1-9]\d*))?(?:-([A-Za-z][A-Za-z0-9._-]*))?$/;
 const calverFloatShape = /^v?(?:\d{4}|\d{2})(?:\.(0?[1-9]|1[0-2]))?(?:-([A-Za-z][A-Za-z0-9._-]*))?$/;
+const commitLike = /^\d{7,}$/;
 const versionLike = /^[vV]?\d+(?:[._-]|$)/;
 
 /** Reads a tag as a rule does. Strict: what is not exactly a version moves nothing. */
@@ -63,7 +65,9 @@ export function readTag(tag: Tag, reading: VersionReading): Reading {
   }
   const found = reading.scheme === "semver" ? readSemver(tag, reading) : readCalver(tag, reading);
   if (typeof found !== "string") return { kind: "version", version: found };
-  return versionLike.test(tag) ? { kind: "lookalike", fault: found } : { kind: "name" };
+  return versionLike.test(tag) && !commitLike.test(tag)
+    ? { kind: "lookalike", fault: found }
+    : { kind: "name" };
 }
 
 /** @returns a version, or what is wrong */
