@@ -2,10 +2,12 @@ import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createTagging, type Tagging } from "../tagging/policies.ts";
 import { findRuleFaults } from "../tagging/rule-faults.ts";
-import type { Access, Administration } from "./access.ts";
+import type { Access } from "./access.ts";
 import { accessModeOf } from "./access-mode.ts";
 import type { Api } from "./api/app.ts";
+import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
+import { createChangeFeed } from "./change-feed.ts";
 import { ensureAdministrator, type FirstAdministrator } from "./first-administrator.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
@@ -43,6 +45,7 @@ export interface ServerOptions {
 }
 
 const sweepMs = 10 * 60_000;
+const flushMs = 5 * 60_000;
 
 /** The composition root: opens the store, wraps it, and listens. @throws what opening and listening throw */
 export async function startServer({
@@ -66,6 +69,7 @@ export async function startServer({
   process.on("unhandledRejection", (error) =>
     log.error({ err: error }, "a promise nobody waited for failed"),
   );
+  const feed = createChangeFeed(store.metadata);
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
@@ -76,12 +80,13 @@ export async function startServer({
     gate,
     pages,
     latestOf,
-    api: createLazyApi(store, gate.authorize, access?.administration),
+    api: createLazyApi({ store, tagging, feed, administration: access?.administration }, gate.authorize),
     log,
     metrics,
   });
   const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
+  const flushing = startFlushing(store, log);
   return {
     address: listener.address,
     access: access ? "accounts" : "open",
@@ -90,6 +95,8 @@ export async function startServer({
     async stop() {
       state.stopping = true;
       clearInterval(sweep);
+      clearInterval(flushing);
+      feed.close();
       await listener.stop(settings["stop-seconds"] * 1000);
       await access?.close();
       await store.close();
@@ -129,10 +136,10 @@ async function openAccess(
 }
 
 /** The management API, loaded when it is first asked for: the start does not wait for it. */
-function createLazyApi(store: Store, authorize: Authorize, administration?: Administration): Api {
+function createLazyApi(parts: ApiParts, authorize: Authorize): Api {
   const load = async (): Promise<Api> => {
     const { composeApi } = await import("./api/compose.ts");
-    return composeApi(store, authorize, administration);
+    return composeApi(parts, authorize);
   };
   let api: Promise<Api> | undefined;
   return async (request, connection) => {
@@ -162,6 +169,13 @@ function createPages(
       });
     },
   };
+}
+
+/** Writes down now and then when manifests were pulled. */
+function startFlushing(store: Store, log: Log) {
+  return setInterval(() => {
+    store.pulls.flush().catch((error) => log.error({ err: error }, "could not write down what was pulled"));
+  }, flushMs);
 }
 
 function startSweep(store: Store, settings: Settings, log: Log) {

@@ -13,6 +13,7 @@ import type { Metadata, StoredBlob } from "./metadata/metadata.ts";
 import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import type { TagPolicies } from "./metadata/tag-policy.ts";
+import { createPullMemory, type PullMemory } from "./pulls.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
 import { blobDescriptor, createUploads } from "./uploads.ts";
 
@@ -37,6 +38,8 @@ export interface Store {
   readonly registry: Registry;
   readonly metadata: Metadata;
   readonly uploads: UploadFiles;
+  /** When manifests were pulled, as far as it is not in the metadata yet. Its owner flushes it now and then. */
+  readonly pulls: PullMemory;
   close(): Promise<void>;
 }
 
@@ -63,17 +66,19 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     find: async (digest) => metadata.findBlob(digest),
     link: (repository, blob, received) => metadata.linkStoredBlob(repository, blob, received),
   });
+  const pulls = createPullMemory((records) => metadata.recordPulls(records));
   const registry: Registry = {
     ...uploads,
     ...createBlobs(metadata, (digest) => blobs.pathOf(digest)),
-    ...createManifests(metadata),
+    ...createManifests(metadata, pulls),
     ...createLists(metadata),
   };
   const close = async (): Promise<void> => {
     await checkpointer?.close();
+    await pulls.flush();
     await metadata.close();
   };
-  return { registry, metadata, uploads: sessions, close };
+  return { registry, metadata, uploads: sessions, pulls, close };
 }
 
 type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlob">;
@@ -119,7 +124,7 @@ type Manifests = Pick<
   "getManifest" | "resolveManifest" | "putManifest" | "deleteManifest" | "getTag" | "resolveTag" | "deleteTag"
 >;
 
-function createManifests(metadata: Metadata): Manifests {
+function createManifests(metadata: Metadata, pulls: PullMemory): Manifests {
   const unknown = async (repository: RepositoryName, what: string): Promise<RegistryError> =>
     (await metadata.hasRepository(repository))
       ? new RegistryError("MANIFEST_UNKNOWN", `repository ${repository} has no ${what}`)
@@ -127,11 +132,13 @@ function createManifests(metadata: Metadata): Manifests {
   const getManifest = async (repository: RepositoryName, digest: Digest): Promise<StoredManifest> => {
     const row = await metadata.getManifest(repository, digest);
     if (!row) throw await unknown(repository, `manifest ${digest}`);
+    pulls.note(repository, digest);
     return toStored(row);
   };
   const getTag = async (repository: RepositoryName, tag: Tag): Promise<StoredManifest> => {
     const row = await metadata.getTag(repository, tag);
     if (!row) throw await unknown(repository, `tag ${tag}`);
+    pulls.note(repository, row.digest);
     return toStored(row);
   };
   return {

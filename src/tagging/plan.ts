@@ -136,16 +136,15 @@ function floatLine(it: FloatCase): TagPlanLine | undefined {
   const { reading, event, facts, tag, head, wanted } = it;
   const state = facts.tags.get(tag);
   const from = state?.digest;
-  const goes = event.scope === "manifest" && wanted !== undefined;
+  const goes = event.scope !== "tags" && wanted !== undefined;
   const isByHand = state !== undefined && state.cause !== "rule";
   const held = isByHand && !goes && (reading.rule["manual-floats"] === "allow" || it.isBareVariant);
   const keep = (reason: string): TagPlanLine => planLine(tag, from, from, state?.cause ?? "rule", reason);
-  if (event.scope === "release" && isByHand && wanted?.to !== undefined) {
-    return planLine(tag, from, wanted.to, event.kind, "was there before the release");
+  const wasByHand = wanted?.to !== undefined && wanted.was !== "rule";
+  if (wasByHand && reading.rule["manual-floats"] === "allow" && (isByHand || !head)) {
+    return planLine(tag, from, wanted.to, event.kind, "was set there by hand before the release");
   }
   if (!head) {
-    if (wanted?.to !== undefined)
-      return planLine(tag, from, wanted.to, event.kind, "was there before the release");
     if (from === undefined) return undefined;
     if (held) return keep("was set by hand and no rule moved it");
     return planLine(tag, from, undefined, "rule", `no full version of ${tag} is left`);
@@ -160,7 +159,8 @@ function floatLine(it: FloatCase): TagPlanLine | undefined {
 
 /** What somebody who pushes should know: which floating tags moved, which stayed, and what was taken for no version. */
 function notesOf(reading: RuleReading, event: TagEvent, lines: readonly TagPlanLine[]): string[] {
-  if (lines.some(({ action }) => action === "refuse")) return [];
+  const isPush = event.kind === "push" || event.kind === "move"; // of other events the lines say it better
+  if (!isPush || lines.some(({ action }) => action === "refuse")) return [];
   const asked = new Set(event.changes.map(({ tag }) => tag));
   const targets = new Set(event.changes.map(({ to }) => to));
   const followers = lines.filter(({ tag, cause }) => !asked.has(tag) || cause === "rule");
@@ -173,7 +173,6 @@ function notesOf(reading: RuleReading, event: TagEvent, lines: readonly TagPlanL
       : []),
   ];
   const notes = parts.length > 0 ? [`${[...asked].join(", ")} ${parts.join("; ")}`] : [];
-  if (event.kind !== "push" && event.kind !== "move") return notes;
   return [...notes, ...event.changes.flatMap(({ tag }) => noteOn(reading, tag, lines) ?? [])];
 }
 

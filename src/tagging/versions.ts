@@ -27,6 +27,8 @@ export interface Version {
   readonly variant: string | undefined;
   /** The variant without the version at its end, such as `alpine`; itself when it has none. */
   readonly family: string | undefined;
+  /** Sorts releases: the numbers and the prerelease, whatever the variant. */
+  readonly release: string;
   /** Sorts by precedence, then build metadata and the variant's own version. */
   readonly key: string;
 }
@@ -126,11 +128,13 @@ function readSuffix(core: Core, rest: string, reading: VersionReading): Version 
   if (fault !== undefined) return fault;
   const own = variant === undefined ? "" : (/\d+(?:\.\d+)*$/.exec(variant)?.[0] ?? "");
   const { tag, prefix, numbers, coreKey } = core;
+  // A version without a prerelease is higher than one with: "~" sorts behind all that a prerelease begins with.
+  const release = `${coreKey}${prerelease === undefined ? "~" : identifiersKey(parsed.prerelease)}`;
   return {
     ...{ tag, prefix, numbers, variant, family },
     prerelease: prerelease === undefined ? undefined : wordOf(prerelease),
-    // A version without a prerelease is higher than one with: "~" sorts behind all that a prerelease begins with.
-    key: `${coreKey}${prerelease === undefined ? "~" : identifiersKey(parsed.prerelease)}${dottedKey(own)}${identifiersKey(parsed.build)}`,
+    release,
+    key: `${release}${dottedKey(own)}${identifiersKey(parsed.build)}`,
   };
 }
 

@@ -1,16 +1,33 @@
 import type { Store } from "../../store/store.ts";
+import type { Tagging } from "../../tagging/policies.ts";
 import type { Administration } from "../access.ts";
+import type { ChangeFeed } from "../change-feed.ts";
 import { noAccounts } from "../gate.ts";
 import { createAccountOperations } from "./accounts.ts";
 import { type Api, createApi } from "./app.ts";
 import { createAuditOperations } from "./audit.ts";
+import { createEventOperations } from "./events.ts";
 import { createGrantOperations } from "./grants.ts";
 import type { Authorize } from "./operations.ts";
 import { createStatisticsOperations } from "./statistics.ts";
+import { createTagChangeOperations } from "./tags/changes.ts";
+import { createTagListOperations } from "./tags/lists.ts";
+import { createRetentionOperations } from "./tags/retention.ts";
+import { createTagRuleOperations } from "./tags/rules.ts";
 import { createTokenOperations } from "./tokens.ts";
 
-/** Everything that the management API offers, over one store. */
-export function composeApi(store: Store, authorize: Authorize, administration?: Administration): Api {
+/** What the management API stands on. */
+export interface ApiParts {
+  readonly store: Store;
+  readonly tagging: Tagging;
+  readonly feed: ChangeFeed;
+  /** Absent in a registry without accounts. */
+  readonly administration: Administration | undefined;
+}
+
+/** Everything that the management API offers. */
+export function composeApi(parts: ApiParts, authorize: Authorize): Api {
+  const { store, tagging, feed, administration } = parts;
   const opened = (): Administration => {
     if (!administration) throw noAccounts();
     return administration;
@@ -18,6 +35,11 @@ export function composeApi(store: Store, authorize: Authorize, administration?: 
   return createApi(
     [
       ...createStatisticsOperations(store.metadata),
+      ...createTagListOperations(store, tagging),
+      ...createTagChangeOperations(store),
+      ...createRetentionOperations(store, tagging),
+      ...createTagRuleOperations(store.metadata, tagging),
+      ...createEventOperations(store.metadata, feed),
       ...createAccountOperations(opened),
       ...createTokenOperations(opened),
       ...createGrantOperations(opened),

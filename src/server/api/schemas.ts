@@ -4,7 +4,7 @@ import { parseRepositoryName, parseTag, type RepositoryName, type Tag } from "..
 import { parseRepositoryPattern, type RepositoryPattern } from "../../oci/repository-patterns.ts";
 
 /** A string that a parser of `oci` takes; its message is the parser's. */
-function parsed<T extends string>(parse: (text: string) => T, description: string) {
+export function parsed<T extends string>(parse: (text: string) => T, description: string) {
   return z
     .string()
     .transform((text, context): T => {

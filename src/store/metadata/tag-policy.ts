@@ -52,6 +52,8 @@ export interface TagChange {
   readonly tag: Tag;
   /** Where it shall point; undefined to remove it. */
   readonly to: Digest | undefined;
+  /** Why the tag was there before, when it goes back to where it was. */
+  readonly was?: TagCause;
 }
 
 /** Something that is to happen to tags of one repository. */

@@ -1,4 +1,5 @@
 import type { Digest } from "../../../oci/digests.ts";
+import { RegistryError } from "../../../oci/errors.ts";
 import type { ManifestRow } from "../manifest-row.ts";
 import type { Metadata } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
@@ -39,6 +40,9 @@ export function createManifestMetadata(
         manifests.requireRemovable(repositoryId, repository, digest);
         const now = tags.changes.now();
         const changes = tags.rows.pointingAt(repositoryId, digest).map((tag) => ({ tag, to: undefined }));
+        if (kind === "retention" && changes.length > 0) {
+          throw new RegistryError("TAG_PROTECTED", `${repository}@${digest} has got a tag: it is kept`);
+        }
         const event = { kind, scope: "manifest", changes } as const;
         const outcome = tags.run({ repositoryId, repository, event, actor, now, manifest: digest });
         manifests.remove(repositoryId, digest, now, outcome.change ?? 0);

@@ -137,7 +137,10 @@ function createPreparer(manifests: ManifestRows, { rows, changes, policyOf }: Ta
       const earlier = rows.predecessor(repositoryId, move.tag, row);
       const isThere = earlier !== undefined && manifests.has(repositoryId, earlier.digest);
       if (isThere) restores.set(move.tag, earlier);
-      wanted.push({ tag: move.tag, to: isThere ? earlier.digest : undefined });
+      wanted.push({
+        tag: move.tag,
+        ...(isThere ? { to: earlier.digest, was: earlier.cause } : { to: undefined }),
+      });
     }
     if (wanted.length === 0) {
       throw new RegistryError(
@@ -171,7 +174,10 @@ function createPreparer(manifests: ManifestRows, { rows, changes, policyOf }: Ta
       throw new RegistryError("REQUEST_INVALID", `${repository}@${digest} is there: nothing to bring back`);
     }
     const removed = manifests.findRemoved(repositoryId, digest);
-    const moves = removed ? (changes.find(removed.removed_in)?.moves ?? []) : [];
+    if (!removed) {
+      throw new RegistryError("MANIFEST_UNKNOWN", `nothing is kept of ${repository}@${digest}`);
+    }
+    const moves = changes.find(removed.removed_in)?.moves ?? [];
     if (!dryRun) manifests.restore(repositoryId, repository, digest, now);
     const gone = moves.filter(({ tag, action }) => action === "remove" && !rows.find(repositoryId, tag));
     return {

@@ -1,0 +1,141 @@
+import { z } from "zod";
+import { parseRepositoryName, type RepositoryName, type Tag } from "../../oci/names.ts";
+import {
+  matchesRepository,
+  parseRepositoryPattern,
+  type RepositoryPattern,
+} from "../../oci/repository-patterns.ts";
+import type { Metadata } from "../../store/metadata/metadata.ts";
+import type { Change } from "../../store/metadata/tags.ts";
+import type { ChangeFeed } from "../change-feed.ts";
+import { type Operation, operation } from "./operations.ts";
+import { parsed, tagName } from "./schemas.ts";
+import { toChangeBody } from "./tags/schemas.ts";
+
+/** How long nothing is sent at most: proxies cut what is silent. */
+const heartbeatMs = 15_000;
+/** A reader that takes nothing for so long is cut; it goes on from where it was. */
+const stalledMs = 60_000;
+/** After this time a reader has to come again, and shows again what it may read. */
+const longestMs = 30 * 60_000;
+const pageSize = 100;
+
+/** Which changes a reader follows. */
+interface Filter {
+  readonly repositories: RepositoryPattern | undefined;
+  readonly tag: Tag | undefined;
+  readonly mayRead: (repository: RepositoryName) => boolean;
+}
+
+/** Every change as it happens. */
+export function createEventOperations(metadata: Metadata, feed: ChangeFeed): readonly Operation[] {
+  return [
+    operation({
+      method: "GET",
+      path: "/events",
+      summary:
+        "Changes of tags and manifests as server-sent events, those to come or those behind a cursor: what the header Last-Event-ID or `after` says",
+      query: z.strictObject({
+        repository: parsed<RepositoryPattern>(
+          parseRepositoryPattern,
+          "A repository, or a pattern such as gallery/**",
+        ).optional(),
+        tag: tagName.optional().describe("Only changes that move this tag"),
+        after: z.coerce
+          .number()
+          .int()
+          .min(0)
+          .optional()
+          .describe("The id of the last event that is known; 0 for all"),
+      }),
+      produces: "text/event-stream",
+      need: ({ query: { repository } }) =>
+        repository === undefined || repository.includes("*")
+          ? { kind: "nothing" }
+          : { kind: "repository", repository: parseRepositoryName(repository), action: "pull" },
+      async run({ query: { repository, tag, after } }, { request, mayRead }) {
+        const resumed = Number(request.headers.get("last-event-id") ?? Number.NaN);
+        const start = Number.isSafeInteger(resumed) ? resumed : (after ?? (await metadata.lastChange()));
+        const body = streamChanges(metadata, feed, start, { repositories: repository, tag, mayRead });
+        return new Response(body, {
+          headers: {
+            "content-type": "text/event-stream",
+            "cache-control": "no-store",
+            "x-accel-buffering": "no",
+          },
+        });
+      },
+    }),
+  ];
+}
+
+/**
+ * The changes behind `start`, as text. Nothing is held for a reader but its cursor: the next changes are read when it
+ * has taken those before.
+ */
+function streamChanges(
+  metadata: Metadata,
+  feed: ChangeFeed,
+  start: number,
+  filter: Filter,
+): ReadableStream<Uint8Array> {
+  const ended = new AbortController();
+  const deadline = Date.now() + longestMs;
+  const encoder = new TextEncoder();
+  let cursor = start;
+  let isFirst = true;
+  let stalled: ReturnType<typeof setTimeout> | undefined;
+
+  /** What is to be sent next: events, or a sign of life that moves the reader's cursor; undefined at the end. */
+  const next = async (): Promise<string | undefined> => {
+    if (isFirst) {
+      isFirst = false;
+      return `retry: 2000\nid: ${cursor}\n\n`;
+    }
+    for (let waited = false; ; ) {
+      if (feed.closed || ended.signal.aborted || Date.now() > deadline) return undefined;
+      const page = await metadata.listChanges({ after: cursor, limit: pageSize });
+      cursor = page[page.length - 1]?.id ?? cursor;
+      const events = page.filter((change) => isFollowed(change, filter)).map(toEvent);
+      if (events.length > 0) return events.join("");
+      if (page.length > 0) continue;
+      if (waited) return `id: ${cursor}\n\n`;
+      await feed.wait(cursor, heartbeatMs, ended.signal);
+      waited = true;
+    }
+  };
+
+  return new ReadableStream(
+    {
+      async pull(controller) {
+        clearTimeout(stalled);
+        const text = await next();
+        if (text === undefined) {
+          if (!ended.signal.aborted) controller.close();
+          return;
+        }
+        stalled = setTimeout(() => {
+          ended.abort();
+          controller.error(new Error("the reader took nothing for too long"));
+        }, stalledMs);
+        stalled.unref();
+        controller.enqueue(encoder.encode(text));
+      },
+      cancel() {
+        clearTimeout(stalled);
+        ended.abort();
+      },
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function isFollowed({ repository, moves }: Change, { repositories, tag, mayRead }: Filter): boolean {
+  if (repositories !== undefined && !matchesRepository(repositories, repository)) return false;
+  if (tag !== undefined && !moves.some((move) => move.tag === tag)) return false;
+  return mayRead(repository);
+}
+
+function toEvent(change: Change): string {
+  return `id: ${change.id}\nevent: change\ndata: ${JSON.stringify(toChangeBody(change))}\n\n`;
+}
