@@ -12,13 +12,19 @@ import { type Operation, operation } from "./operations.ts";
 import { parsed, tagName } from "./schemas.ts";
 import { toChangeBody } from "./tags/schemas.ts";
 
-/** How long nothing is sent at most: proxies cut what is silent. */
-const heartbeatMs = 15_000;
-/** A reader that takes nothing for so long is cut; it goes on from where it was. */
-const stalledMs = 60_000;
-/** After this time a reader has to come again, and shows again what it may read. */
-const longestMs = 30 * 60_000;
+/** How long a stream of events may be what. Milliseconds. */
+export interface EventLimits {
+  /** Nothing is sent for so long at most: proxies cut what is silent. */
+  readonly heartbeatMs: number;
+  /** After this time a reader has to come again, and shows again what it may read. */
+  readonly longestMs: number;
+}
+
+const usualLimits: EventLimits = { heartbeatMs: 15_000, longestMs: 30 * 60_000 };
 const pageSize = 100;
+
+/** Where events are read. */
+export type EventSource = Pick<Metadata, "listChanges" | "lastChange">;
 
 /** Which changes a reader follows. */
 interface Filter {
@@ -28,7 +34,11 @@ interface Filter {
 }
 
 /** Every change as it happens. */
-export function createEventOperations(metadata: Metadata, feed: ChangeFeed): readonly Operation[] {
+export function createEventOperations(
+  metadata: EventSource,
+  feed: ChangeFeed,
+  limits = usualLimits,
+): readonly Operation[] {
   return [
     operation({
       method: "GET",
@@ -56,7 +66,10 @@ export function createEventOperations(metadata: Metadata, feed: ChangeFeed): rea
       async run({ query: { repository, tag, after } }, { request, mayRead }) {
         const resumed = Number(request.headers.get("last-event-id") ?? Number.NaN);
         const start = Number.isSafeInteger(resumed) ? resumed : (after ?? (await metadata.lastChange()));
-        const body = streamChanges(metadata, feed, start, { repositories: repository, tag, mayRead });
+        const body = streamChanges(
+          { metadata, feed, limits, start },
+          { repositories: repository, tag, mayRead },
+        );
         return new Response(body, {
           headers: {
             "content-type": "text/event-stream",
@@ -69,22 +82,26 @@ export function createEventOperations(metadata: Metadata, feed: ChangeFeed): rea
   ];
 }
 
+interface StreamParts {
+  readonly metadata: EventSource;
+  readonly feed: ChangeFeed;
+  readonly limits: EventLimits;
+  readonly start: number;
+}
+
 /**
  * The changes behind `start`, as text. Nothing is held for a reader but its cursor: the next changes are read when it
- * has taken those before.
+ * has taken those before. One that takes nothing is cut by the server's idle time, and can go on from where it was.
  */
 function streamChanges(
-  metadata: Metadata,
-  feed: ChangeFeed,
-  start: number,
+  { metadata, feed, limits, start }: StreamParts,
   filter: Filter,
 ): ReadableStream<Uint8Array> {
   const ended = new AbortController();
-  const deadline = Date.now() + longestMs;
+  const deadline = Date.now() + limits.longestMs;
   const encoder = new TextEncoder();
   let cursor = start;
   let isFirst = true;
-  let stalled: ReturnType<typeof setTimeout> | undefined;
 
   /** What is to be sent next: events, or a sign of life that moves the reader's cursor; undefined at the end. */
   const next = async (): Promise<string | undefined> => {
@@ -100,7 +117,7 @@ function streamChanges(
       if (events.length > 0) return events.join("");
       if (page.length > 0) continue;
       if (waited) return `id: ${cursor}\n\n`;
-      await feed.wait(cursor, heartbeatMs, ended.signal);
+      await feed.wait(cursor, limits.heartbeatMs, ended.signal);
       waited = true;
     }
   };
@@ -108,23 +125,14 @@ function streamChanges(
   return new ReadableStream(
     {
       async pull(controller) {
-        clearTimeout(stalled);
         const text = await next();
         if (text === undefined) {
           if (!ended.signal.aborted) controller.close();
           return;
         }
-        stalled = setTimeout(() => {
-          ended.abort();
-          controller.error(new Error("the reader took nothing for too long"));
-        }, stalledMs);
-        stalled.unref();
         controller.enqueue(encoder.encode(text));
       },
-      cancel() {
-        clearTimeout(stalled);
-        ended.abort();
-      },
+      cancel: () => ended.abort(),
     },
     { highWaterMark: 0 },
   );
