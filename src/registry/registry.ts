@@ -90,8 +90,17 @@ export interface MountOptions extends OperationOptions {
   readonly unlessDeleted?: boolean;
 }
 
+/** How a body is given. */
+export interface BodyOptions extends OperationOptions {
+  /**
+   * Nobody else keeps the body's chunks: their memory may be given back as soon as they are stored, instead of when it
+   * is collected.
+   */
+  readonly isHandedOver?: boolean;
+}
+
 /** Options of `putBlob`. */
-export interface PutBlobOptions extends OperationOptions {
+export interface PutBlobOptions extends BodyOptions {
   /** Gives the same bytes again, from an offset below the blob's size on: a transfer that broke can be resumed. */
   readonly reopen?: (offset: number, options?: OperationOptions) => Promise<ReadableStream<Uint8Array>>;
 }
@@ -139,7 +148,7 @@ export interface StartUploadOptions extends OperationOptions {
   readonly algorithm?: DigestAlgorithm;
 }
 
-export interface AppendOptions extends OperationOptions {
+export interface AppendOptions extends BodyOptions {
   /** Where the sender believes to be. @throws UPLOAD_RANGE_INVALID when that is not the session's offset */
   readonly offset?: number;
   /** Bytes that will come. @throws SIZE_INVALID when others come */

@@ -20,7 +20,10 @@ export async function postUpload(context: Context, repository: RepositoryName): 
   const digest = query.get("digest");
   if (digest !== null && mount === null) {
     const expected = { digest: parseDigest(digest), ...sizeOf(request) };
-    const stored = await registry.putBlob(repository, expected, bodyOf(context), { signal: request.signal });
+    const stored = await registry.putBlob(repository, expected, bodyOf(context), {
+      signal: request.signal,
+      isHandedOver: true,
+    });
     context.count(stored.size, 0);
     return createdBlob(repository, stored.digest);
   }
@@ -84,7 +87,10 @@ async function putSmall(
 ): Promise<Response> {
   const { registry, request } = context;
   try {
-    await registry.putBlob(repository, expected, bodyOf(context), { signal: request.signal });
+    await registry.putBlob(repository, expected, bodyOf(context), {
+      signal: request.signal,
+      isHandedOver: true,
+    });
   } finally {
     await registry.cancelUpload(repository, id);
   }
@@ -118,6 +124,7 @@ async function append(
   const contentRange = request.headers.get("content-range");
   const options: AppendOptions = {
     signal: request.signal,
+    isHandedOver: true,
     ...(algorithm ? { algorithm } : {}),
     ...(contentRange === null ? sizeOf(request) : chunkOf(contentRange, request)),
   };

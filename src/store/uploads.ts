@@ -61,7 +61,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     repository: RepositoryName,
     id: string,
     body: ReadableStream<Uint8Array>,
-    { offset, size, algorithm, signal }: AppendOptions,
+    { offset, size, algorithm, signal, isHandedOver }: AppendOptions,
   ): Promise<UploadSession> => {
     const claimed = await sessions.claim(repository, id);
     let keep = true;
@@ -76,6 +76,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
         size,
         signal,
         stallMs,
+        isHandedOver,
       });
       if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
       else if (hasher) progress.set(id, { hasher, offset: start + received.size });
@@ -140,7 +141,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
       await sessions.discard(repository, id);
     },
 
-    async putBlob(repository, { digest, size }, body, { signal } = {}) {
+    async putBlob(repository, { digest, size }, body, { signal, isHandedOver } = {}) {
       if (size !== undefined && size <= smallBlobSize) {
         const bytes = await bytesOf(body, { size, signal }).catch((cause) => {
           signal?.throwIfAborted();
@@ -156,7 +157,14 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
       });
       const hasher = createHasher(algorithmOf(digest));
       try {
-        const received = await receive(handle.fd, body, { position: 0, hasher, size, signal, stallMs });
+        const received = await receive(handle.fd, body, {
+          position: 0,
+          hasher,
+          size,
+          signal,
+          stallMs,
+          isHandedOver,
+        });
         if ("error" in received) throw received.error;
         await finish(repository, { path, handle, size: received.size }, digest, hasher.digest());
         return blobDescriptor(digest, received.size);

@@ -11,6 +11,8 @@ export interface ReceiveOptions {
   /** Bytes that must come: no more are taken, fewer are an error. */
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** See `BodyOptions` of the contract. */
+  readonly isHandedOver?: boolean | undefined;
   /** The transfer is given up when no byte came for this long; never, if absent. */
   readonly stallMs?: number | undefined;
 }
@@ -39,7 +41,7 @@ export async function receive(
 ): Promise<Received> {
   const reader = body.getReader();
   const stop = watch((reason) => reader.cancel(reason), options);
-  const out = createFileWriter(fd, options.position, options.hasher);
+  const out = createFileWriter(fd, options);
   const limit = options.size ?? Number.POSITIVE_INFINITY;
   let size = 0;
   let error: unknown;
@@ -48,7 +50,8 @@ export async function receive(
       const { value, done } = await reader.read();
       if (done) break;
       stop.touch();
-      if (size + value.byteLength > limit) {
+      const { byteLength } = value; // before it is written, and given back, perhaps
+      if (size + byteLength > limit) {
         const excess = `more bytes came than the announced ${limit}`;
         error = new RegistryError("SIZE_INVALID", `${excess}: send the upload again with the right length`);
         reader.cancel(error).catch(() => {}); // the reason is already known
@@ -56,7 +59,7 @@ export async function receive(
       }
       const pending = out.push(value);
       if (pending) await pending;
-      size += value.byteLength;
+      size += byteLength;
     }
     if (stop.reason !== undefined) error = stop.reason;
   } catch (cause) {
@@ -115,7 +118,7 @@ function watch(cancelReader: (reason: unknown) => Promise<void>, { signal, stall
 }
 
 /** Gathers pieces while those before them are on their way to the disk; nothing is copied. */
-function createFileWriter(fd: number, start: number, hasher: Hasher | undefined) {
+function createFileWriter(fd: number, { position: start, hasher, isHandedOver }: ReceiveOptions) {
   let pieces: Uint8Array[] = [];
   let gathered = 0;
   let position = start;
@@ -125,6 +128,7 @@ function createFileWriter(fd: number, start: number, hasher: Hasher | undefined)
     if (writing) await writing;
     const batch = pieces;
     writing = writeAll(fd, batch, position);
+    if (isHandedOver) writing = writing.then(() => giveBack(batch));
     writing.catch(() => {}); // whoever awaits it next has the error
     position += gathered;
     pieces = [];
@@ -144,6 +148,14 @@ function createFileWriter(fd: number, start: number, hasher: Hasher | undefined)
       await writing;
     },
   };
+}
+
+/** Frees the memory of pieces at once: at full speed it would fill faster than it is collected. */
+function giveBack(pieces: readonly Uint8Array[]): void {
+  for (const { buffer, byteLength } of pieces) {
+    // Others may look at the same memory through a larger buffer. Node 20 has no `transfer`.
+    if (buffer.byteLength === byteLength && "transfer" in buffer) buffer.transfer(0);
+  }
 }
 
 function writeAll(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void> {
