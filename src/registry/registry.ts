@@ -217,6 +217,11 @@ export interface ManifestInput {
   readonly digest?: Digest;
   /** Tags that point at it from now on, together with it or not at all. */
   readonly tags: readonly Tag[];
+  /**
+   * None of `tags` may point elsewhere now: rejects with DENIED if one does. A remote registry cannot be told, so who
+   * asks for this looks first, too.
+   */
+  readonly onlyNewTags?: boolean;
 }
 
 /** What a pushed manifest led to. */

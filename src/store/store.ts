@@ -146,7 +146,8 @@ function createManifests(metadata: Metadata, pulls: PullMemory): Manifests {
     getTag,
     resolveManifest: async (repository, digest) => (await getManifest(repository, digest)).descriptor,
     resolveTag: async (repository, tag) => (await getTag(repository, tag)).descriptor,
-    async putManifest(repository, { bytes, mediaType, digest: expected, tags }, { actor = unnamed } = {}) {
+    async putManifest(repository, input, { actor = unnamed } = {}) {
+      const { bytes, mediaType, digest: expected, tags, onlyNewTags = false } = input;
       const manifest = parseManifest(bytes, mediaType);
       const digest = digestOf(bytes, expected ? algorithmOf(expected) : "sha256");
       if (expected && expected !== digest) {
@@ -155,7 +156,7 @@ function createManifests(metadata: Metadata, pulls: PullMemory): Manifests {
         });
       }
       const { lines, notes } = await metadata.putManifest({
-        ...{ repository, digest, bytes, manifest, actor },
+        ...{ repository, digest, bytes, manifest, actor, onlyNewTags },
         tags: [...new Set(tags)],
       });
       const isEmptyIndex = isIndex(manifest) && manifest.manifests.length === 0;

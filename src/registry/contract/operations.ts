@@ -178,7 +178,7 @@ export function blobAt(position: number): { readonly bytes: Uint8Array; readonly
 }
 
 /** A manifest of the list above, with the digest under which it is pushed. */
-export function manifestAt(position: number): Required<Omit<ManifestInput, "tags">> {
+export function manifestAt(position: number): Required<Omit<ManifestInput, "tags" | "onlyNewTags">> {
   const input = manifests[position];
   if (!input?.digest) throw new RangeError(`there is no manifest ${position}`);
   return { ...input, digest: input.digest };

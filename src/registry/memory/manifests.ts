@@ -1,6 +1,7 @@
 import { algorithmOf, type Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { type Manifest, parseManifest } from "../../oci/manifests.ts";
+import type { Tag } from "../../oci/names.ts";
 import { digestOf } from "../hash.ts";
 import { missingContent, type Need, needsOf } from "../manifests.ts";
 import type { ManifestReader, ManifestWriter, StoredManifest } from "../registry.ts";
@@ -71,6 +72,7 @@ export function createManifests(state: MemoryState): ManifestReader & ManifestWr
       const digest = digestOf(input.bytes, input.digest && algorithmOf(input.digest));
       if (input.digest && digest !== input.digest) throw wrongDigest("the manifest", input.digest, digest);
       const repository = state.repositories.get(name) ?? newRepository(name);
+      if (input.onlyNewTags) refuseMoves(repository, input.tags, digest);
       const needs = findNeeds(state, repository, manifest);
       state.repositories.set(name, repository); // only now: a refused push makes no repository
       let kept = repository.manifests.get(digest);
@@ -95,6 +97,12 @@ export function createManifests(state: MemoryState): ManifestReader & ManifestWr
       for (const [tag, target] of repository.tags) if (target === digest) repository.tags.delete(tag);
     },
   };
+}
+
+function refuseMoves({ name, tags }: RepositoryState, wanted: readonly Tag[], digest: Digest): void {
+  const taken = wanted.find((tag) => tags.has(tag) && tags.get(tag) !== digest);
+  if (taken === undefined) return;
+  throw new RegistryError("DENIED", `${name} has a tag ${taken} already, which may not be moved`);
 }
 
 function refuseWhileListed(repository: RepositoryState, digest: Digest): void {

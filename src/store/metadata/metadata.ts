@@ -30,6 +30,8 @@ export interface ManifestRecord {
   readonly bytes: Uint8Array;
   readonly manifest: Manifest;
   readonly tags: readonly Tag[];
+  /** A tag that points elsewhere now is not moved: nothing is done. */
+  readonly onlyNewTags: boolean;
   readonly actor: string;
 }
 

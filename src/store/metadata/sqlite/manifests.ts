@@ -1,11 +1,12 @@
 import type { Digest } from "../../../oci/digests.ts";
 import { RegistryError } from "../../../oci/errors.ts";
 import type { ManifestRow } from "../manifest-row.ts";
-import type { Metadata } from "../metadata.ts";
+import type { ManifestRecord, Metadata } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
 import type { ManifestRows } from "./manifest-rows.ts";
 import type { RepositoryRows } from "./repositories.ts";
 import type { TagChanger } from "./tags/changer.ts";
+import type { TagRows } from "./tags/rows.ts";
 
 type ManifestMetadata = Pick<Metadata, "getManifest" | "putManifest" | "deleteManifest">;
 
@@ -29,6 +30,7 @@ export function createManifestMetadata(
         const { repository, digest, actor } = record;
         const now = tags.changes.now();
         const repositoryId = repositories.ensure(repository);
+        if (record.onlyNewTags) refuseMoves(tags.rows, repositoryId, record);
         const isNew = manifests.put(repositoryId, repository, record, now);
         const changes = record.tags.map((tag) => ({ tag, to: digest }));
         const event = { kind: "push", scope: "tags", changes } as const;
@@ -49,4 +51,16 @@ export function createManifestMetadata(
         return outcome;
       }),
   };
+}
+
+function refuseMoves(
+  rows: TagRows,
+  repositoryId: number,
+  { repository, tags, digest }: ManifestRecord,
+): void {
+  for (const tag of tags) {
+    const row = rows.find(repositoryId, tag);
+    if (!row || row.digest === digest) continue;
+    throw new RegistryError("DENIED", `${repository} has a tag ${tag} already, which may not be moved`);
+  }
 }
