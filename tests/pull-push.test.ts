@@ -3,6 +3,7 @@ import { rm } from "node:fs/promises";
 import { parseTag } from "../src/oci/names.ts";
 import { parseReference } from "../src/oci/references.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
+import { startGate } from "./fixtures/gates.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { startInTerminal } from "./fixtures/terminals.ts";
@@ -231,46 +232,3 @@ test("pull draws bars on a terminal, in lines that fit also when it becomes narr
     gate.stop();
   }
 });
-
-/** Stands before a registry and lets so many bytes of each blob pass as it is told. */
-function startGate(host: string) {
-  let allowed = 0;
-  let open = Promise.withResolvers<void>();
-  const server = Bun.serve({
-    port: 0,
-    hostname: "127.0.0.1",
-    idleTimeout: 0,
-    async fetch(request) {
-      const { pathname, search } = new URL(request.url);
-      const { method } = request;
-      const answer = await fetch(`http://${host}${pathname}${search}`, { method, headers: request.headers });
-      if (method !== "GET" || !pathname.includes("/blobs/") || !answer.body) return answer;
-      const bytes = new Uint8Array(await answer.arrayBuffer());
-      const body = new ReadableStream<Uint8Array>({
-        async start(controller) {
-          let sent = 0;
-          while (sent < bytes.length) {
-            while (sent >= allowed) await open.promise;
-            const end = Math.min(bytes.length, allowed);
-            controller.enqueue(bytes.subarray(sent, end));
-            sent = end;
-          }
-          controller.close();
-        },
-      });
-      return new Response(body, {
-        status: answer.status,
-        headers: { "content-type": "application/octet-stream" },
-      });
-    },
-  });
-  return {
-    host: `127.0.0.1:${server.port}`,
-    letPass(bytes: number) {
-      allowed = bytes;
-      open.resolve();
-      open = Promise.withResolvers<void>();
-    },
-    stop: () => server.stop(true),
-  };
-}

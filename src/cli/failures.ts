@@ -1,4 +1,5 @@
-import { isRegistryError } from "../oci/errors.ts";
+import { TransportError } from "../client/transport.ts";
+import { isRegistryError, type RegistryError } from "../oci/errors.ts";
 import { UsageError } from "./command.ts";
 
 /** How a command that threw ends. */
@@ -29,10 +30,23 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
     return { exitCode: reason.exitCode, code: "INTERRUPTED", message: reason.message };
   }
   if (error instanceof UsageError) return { exitCode: 2, code: "USAGE", message: error.message };
-  if (isRegistryError(error)) return { exitCode: 1, code: error.code, message: error.message };
+  if (isRegistryError(error)) {
+    return { exitCode: 1, code: error.code, message: `${error.message}${flagFor(error)}` };
+  }
   if (isSystemError(error)) return { exitCode: 1, code: error.code, message: describeSystemError(error) };
   const message = error instanceof Error ? error.message : String(error);
   return { exitCode: 1, code: "INTERNAL", message };
+}
+
+/** The flag that does what a library's message advises. */
+function flagFor({ message, cause }: RegistryError): string {
+  const failure = cause instanceof TransportError ? cause.failure : undefined;
+  if (failure === "certificate") return " (--ca-file FILE)";
+  if (failure === "no-tls") return " (--plain-http)";
+  // Only this machine is spoken to in plain HTTP without being asked to.
+  return /: (?:try again, or )?use HTTPS\b/.test(message)
+    ? " (--ca-file FILE, of its certificate's authority)"
+    : "";
 }
 
 interface SystemError extends Error {

@@ -103,7 +103,7 @@ function describeBody({ headers }: Answer, body: string): string {
   const type = headers.get("content-type") ?? "";
   // As Go's servers and nginx say it.
   if (/HTTP request (was sent )?to (an )?HTTPS (server|port)/i.test(body))
-    return ": it wants HTTPS, and plain HTTP was sent";
+    return ": it wants HTTPS, and plain HTTP was sent: use HTTPS";
   if (type.startsWith("text/html")) return " with a web page: is a registry there?";
   const text = type.startsWith("text/plain") ? body.trim() : "";
   return text ? `: ${quote(text)}` : "";

@@ -96,7 +96,7 @@ export function createRemote(options: RemoteOptions): Remote {
       const target = typeof to === "string" ? urlOf(to) : to;
       try {
         const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);
-        if (accept.includes(answer.status)) return answer;
+        if (accept.includes(answer.status) && !isWebPage(answer, question)) return answer;
         if (answer.status === 404 && isDoneWhenGone && answer.attempts > 1) return answer;
         await answer.body?.cancel();
         throw failureOf(answer, attempt);
@@ -105,4 +105,9 @@ export function createRemote(options: RemoteOptions): Remote {
       }
     },
   };
+}
+
+/** Web servers that are no registry answer 200 to anything. What a blob is called does not matter. */
+function isWebPage({ status, headers }: Answer, { streams }: Question): boolean {
+  return status === 200 && !streams && (headers.get("content-type") ?? "").startsWith("text/html");
 }

@@ -234,7 +234,8 @@ describe("connections", () => {
       headers: { "content-type": "text/html" },
       body: "<html>hello</html>",
     }));
-    await errorOf(clientOf(text).listTags(repository), "INTERNAL");
+    const answered = await errorOf(clientOf(text).listTags(repository), "UNSUPPORTED");
+    expect(answered.message).toContain("answered 200 with a web page: is a registry there?");
   });
 });
 

@@ -1,0 +1,273 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { berthProgram } from "./fixtures/command-lines.ts";
+import { startGate } from "./fixtures/gates.ts";
+import { attempt, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
+import { startInTerminal } from "./fixtures/terminals.ts";
+import { newUser, putImage, type User } from "./fixtures/users.ts";
+import { isAvailable, programPath } from "./programs.ts";
+
+setDefaultTimeout(60_000);
+
+let folder: string;
+let berth: RunningRegistry;
+let user: User;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  berth = await startBerth();
+  user = await newUser(folder);
+});
+afterAll(async () => {
+  await berth?.stop();
+  await rm(folder, { recursive: true });
+});
+
+/** Runs a command that has to fail. Resolves to its one message. */
+async function failureOf(...args: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await user.run(...args);
+  expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+  const [message, end, ...more] = stderr.split("\n");
+  expect({ end, more }).toEqual({ end: "", more: [] });
+  return message ?? "";
+}
+
+describe("one message with exit code 1", () => {
+  test("says that a host is unknown, and what to check", async () => {
+    expect(await failureOf("pull", "-q", "no-such-host.invalid/app")).toMatch(
+      /^berth: cannot get manifest latest of no-such-host\.invalid\/app: no host "no-such-host\.invalid" can be found \(.*\): check the name, and the network$/,
+    );
+  });
+
+  test("says that a connection was refused", async () => {
+    const gone = await startBerth();
+    await gone.stop();
+    expect(await failureOf("pull", "-q", `${gone.host}/app`)).toBe(
+      `berth: cannot get manifest latest of ${gone.host}/app: ${gone.host} refuses connections: check the name and the ` +
+        "port, and that the registry runs",
+    );
+  });
+
+  test("says which tags there are when one is missing", async () => {
+    await putImage(`${berth.host}/bad/tags:1.4.1`, { folder });
+    expect(await failureOf("pull", "-q", `${berth.host}/bad/tags:1.4`)).toBe(
+      `berth: cannot get manifest 1.4 of ${berth.host}/bad/tags: bad/tags has no tag 1.4: it has 1.4.1 ` +
+        "(404 MANIFEST_UNKNOWN)",
+    );
+  });
+
+  test("says when to try again when there is a rate limit", async () => {
+    const limit = { errors: [{ code: "TOOMANYREQUESTS", message: "You have reached your pull rate limit" }] };
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => Response.json(limit, { status: 429, headers: { "retry-after": "3600" } }),
+    });
+    const host = `127.0.0.1:${server.port}`;
+    try {
+      expect(await failureOf("pull", "-q", `${host}/app`)).toBe(
+        `berth: cannot get manifest latest of ${host}/app: You have reached your pull rate limit (429 TOOMANYREQUESTS): ` +
+          "it allows no more requests for now, try again in 3600 s, or log in if its limit is higher then",
+      );
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test("says that a web server is no registry", async () => {
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch: () => new Response("<html>", { headers: { "content-type": "text/html; charset=utf-8" } }),
+    });
+    const host = `127.0.0.1:${server.port}`;
+    try {
+      for (const args of [
+        ["pull", "-q", `${host}/app`],
+        ["digest", `${host}/app`],
+        ["repo", "ls", host],
+      ]) {
+        expect(await failureOf(...args)).toContain(
+          `${host} answered 200 with a web page: is a registry there?`,
+        );
+      }
+    } finally {
+      await server.stop();
+    }
+  });
+
+  test.skipIf(!isAvailable("docker-registry"))(
+    "says that a login is wanted, or that it was refused",
+    async () => {
+      const registry = await startDockerRegistry({ users: { alice: "secret" } });
+      try {
+        expect(await failureOf("pull", "-q", `${registry.host}/app`)).toEndWith(
+          `${registry.host} wants to know who asks: log in`,
+        );
+        const wrong = Buffer.from("alice:wrong password").toString("base64");
+        await Bun.write(
+          join(user.home, ".docker", "config.json"),
+          JSON.stringify({ auths: { [registry.host]: { auth: wrong } } }),
+        );
+        const message = await failureOf("pull", "-q", `${registry.host}/app`);
+        expect(message).toEndWith(`${registry.host} refused the credentials that it was given: log in again`);
+        expect(message).not.toContain("wrong password");
+      } finally {
+        await registry.stop();
+      }
+    },
+  );
+});
+
+describe.skipIf(!isAvailable("openssl", "docker-registry"))("one message about TLS", () => {
+  let secure: RunningRegistry;
+  const file = (name: string) => join(folder, name);
+
+  beforeAll(async () => {
+    for (const name of ["server", "stranger"]) {
+      const subject = ["-subj", `/CN=${name}`, "-addext", "subjectAltName=IP:127.0.0.1"];
+      const files = ["-keyout", file(`${name}.key`), "-out", file(`${name}.pem`)];
+      const key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+      await succeed(programPath("openssl"), ["req", "-x509", ...key, "-days", "2", ...subject, ...files]);
+    }
+    secure = await startDockerRegistry({ tls: { certificate: file("server.pem"), key: file("server.key") } });
+  });
+  afterAll(() => secure?.stop());
+
+  test("pull works when the authority is given", async () => {
+    const { exitCode, stderr } = await user.run("repo", "ls", "--ca-file", file("server.pem"), secure.host);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" });
+  });
+
+  test("says that nobody knows the certificate, and which flag helps", async () => {
+    const message = await failureOf("pull", "-q", "--ca-file", file("stranger.pem"), `${secure.host}/app`);
+    expect(message).toContain(`the certificate of ${secure.host} is not trusted`);
+    expect(message).toEndWith("(--ca-file FILE)");
+  });
+
+  test("says that it speaks no HTTPS, and which flag helps", async () => {
+    const message = await failureOf("pull", "-q", "--ca-file", file("server.pem"), `${berth.host}/app`);
+    expect(message).toContain(`${berth.host} does not speak HTTPS`);
+    expect(message).toEndWith("allow that for it (--plain-http)");
+  });
+
+  test("says that HTTPS is wanted where plain HTTP was spoken", async () => {
+    const message = await failureOf("pull", "-q", `${secure.host}/app`);
+    expect(message).toContain("it wants HTTPS, and plain HTTP was sent: use HTTPS (--ca-file FILE");
+  });
+
+  test("says that a file has no certificate", async () => {
+    await Bun.write(file("empty.pem"), "");
+    for (const name of ["empty.pem", "missing.pem"]) {
+      expect(await failureOf("pull", "-q", "--ca-file", file(name), `${secure.host}/app`)).toContain(
+        file(name),
+      );
+    }
+  });
+});
+
+describe("what was interrupted", () => {
+  const layers = [100, 400_000, 700_000];
+
+  test("pull leaves no image and goes on where it stopped when Ctrl-C is typed", async () => {
+    const digest = await putImage(`${berth.host}/bad/interrupted:1`, { folder, layers });
+    const gate = startGate(berth.host);
+    const { home, images, run } = await newUser(folder);
+    const reference = `${gate.host}/bad/interrupted:1`;
+    const terminal = startInTerminal(process.execPath, [berthProgram, "pull", reference], {
+      env: { HOME: home },
+    });
+    try {
+      gate.letPass(500_000);
+      await terminal.waitForText(/Downloading \[=+> +\] 500kB\/700kB/);
+      terminal.write("\u0003");
+      expect(await terminal.exited).toBe(130);
+      expect(terminal.output()).toEndWith("berth: interrupted\r\n");
+      expect(await images.entries()).toEqual([]);
+      const before = gate.ranges.length;
+      gate.letPass(Number.POSITIVE_INFINITY);
+      const again = await run("pull", reference);
+      expect(again.exitCode).toBe(0);
+      expect(again.stdout.match(/: Already exists$/gm)).toHaveLength(2);
+      expect(gate.ranges.slice(before)).toEqual([expect.stringMatching(/^bytes=[1-9]\d{4,5}-/)]);
+      expect(await images.entries()).toMatchObject([{ tag: "1", descriptor: { digest } }]);
+    } finally {
+      await terminal.close();
+      await gate.stop();
+    }
+  });
+
+  // Root of a container often may not mount.
+  const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
+
+  test.skipIf(!mayMount)(
+    "pull leaves no image when the disk is full, and goes on when there is room (needs root that may mount)",
+    async () => {
+      const reference = `${berth.host}/bad/full:1`;
+      const digest = await putImage(reference, { folder, layers });
+      const { home, images, run } = await newUser(folder);
+      const disk = join(home, ".local", "share", "berth");
+      await mkdir(disk, { recursive: true });
+      await succeed("mount", ["-t", "tmpfs", "-o", "size=800k", "tmpfs", disk]);
+      try {
+        const full = await run("pull", "-q", reference);
+        expect(full).toMatchObject({ exitCode: 1, stdout: "" });
+        expect(full.stderr).toMatch(/^berth: .*(is full|no space).*\n$/);
+        expect(await images.entries()).toEqual([]);
+        await succeed("mount", ["-o", "remount,size=8m", disk]);
+        const again = await run("pull", reference);
+        expect(again.exitCode).toBe(0);
+        expect(await images.entries()).toMatchObject([{ tag: "1", descriptor: { digest } }]);
+        expect((await readdir(images.folder)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+      } finally {
+        await succeed("umount", [disk]);
+      }
+    },
+  );
+
+  test("copy into an archive leaves none, and goes on where it stopped", async () => {
+    await putImage(`${berth.host}/bad/archive:1`, { folder, layers });
+    const gate = startGate(berth.host);
+    const { home, run } = await newUser(folder);
+    const args = ["copy", `${gate.host}/bad/archive:1`, "oci-archive:image.tar"];
+    const terminal = startInTerminal(process.execPath, [berthProgram, ...args], {
+      cwd: home,
+      env: { HOME: home },
+    });
+    try {
+      gate.letPass(500_000);
+      await terminal.waitForText(/Copying \[=+> +\] 500kB\/700kB/);
+      terminal.write("\u0003");
+      expect(await terminal.exited).toBe(130);
+      expect(await filesIn(home)).toEqual([".image.tar.partial"]);
+      gate.letPass(Number.POSITIVE_INFINITY);
+      expect((await run(...args)).stdout.match(/: Already exists$/gm)).toHaveLength(2);
+      expect(await filesIn(home)).toEqual(["image.tar"]);
+    } finally {
+      await terminal.close();
+      await gate.stop();
+    }
+  });
+});
+
+/** Beside what the runtime leaves there. */
+const filesIn = async (path: string) => (await readdir(path)).filter((name) => name !== ".bun");
+
+test("a command ends quietly when nobody reads its output any more", async () => {
+  const tags = Array.from({ length: 50_000 }, (_, at) => `tag-${at}`);
+  const server = Bun.serve({
+    port: 0,
+    hostname: "127.0.0.1",
+    fetch: () => Response.json({ name: "many", tags }),
+  });
+  try {
+    const command = `'${process.execPath}' '${berthProgram}' tags ls 127.0.0.1:${server.port}/many | head -n 1`;
+    const result = await attempt("bash", ["-c", command]);
+    expect(result).toEqual({ exitCode: 0, stdout: "tag-0\n", stderr: "" });
+  } finally {
+    await server.stop();
+  }
+});
