@@ -48,6 +48,49 @@ export const commands: CommandTable = [
     ],
   },
   {
+    title: "Local images",
+    commands: [
+      {
+        words: "image ls",
+        summary: "List images",
+        aliases: ["images"],
+        load: async () => (await import("./commands/image/ls.ts")).imageLs,
+      },
+      {
+        words: "image rm",
+        summary: "Remove images",
+        aliases: ["rmi"],
+        load: async () => (await import("./commands/image/rm.ts")).imageRm,
+      },
+      {
+        words: "image inspect",
+        summary: "Print all that is known of images",
+        load: async () => (await import("./commands/image/inspect.ts")).imageInspect,
+      },
+      {
+        words: "image history",
+        summary: "Show how an image was made",
+        aliases: ["history"],
+        load: async () => (await import("./commands/image/history.ts")).imageHistory,
+      },
+      {
+        words: "tag",
+        summary: "Give an image another name",
+        load: async () => (await import("./commands/tag.ts")).tag,
+      },
+      {
+        words: "save",
+        summary: "Write images to a tar archive",
+        load: async () => (await import("./commands/save.ts")).save,
+      },
+      {
+        words: "load",
+        summary: "Read images from a tar archive",
+        load: async () => (await import("./commands/load.ts")).load,
+      },
+    ],
+  },
+  {
     title: "Registries",
     commands: [
       {

@@ -35,6 +35,7 @@ test("the room works when it runs on Node", async () => {
       entrypoints: [join(folder, "program.ts")],
       outdir: folder,
       target: "node",
+      conditions: ["bun"], // the source, not what was built of it
     });
     expect(built.success).toBe(true);
     const args = [join(folder, "program.js"), join(folder, "from"), join(folder, "to")];

@@ -6,7 +6,7 @@
 export { unpackArchive, writeArchive } from "./archive/files.ts";
 export type { ImageToSave } from "./archive/gather.ts";
 export { type LayoutArchive, openArchive } from "./archive/open.ts";
-export { type ArchiveOptions, archiveOf } from "./archive/write.ts";
+export { type ArchiveOptions, archiveOf, hostPlatform } from "./archive/write.ts";
 export { type DockerArchiveOptions, dockerArchiveOf } from "./archive/write-docker.ts";
 export type { Entry as LayoutEntry } from "./document.ts";
 export type { Collected } from "./folder/collect.ts";

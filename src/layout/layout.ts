@@ -1,4 +1,6 @@
-import { resolve } from "node:path";
+import { randomUUID } from "node:crypto";
+import { mkdir } from "node:fs/promises";
+import { join, resolve } from "node:path";
 import type { Digest } from "../oci/digests.ts";
 import type { Tag } from "../oci/names.ts";
 import type { RegistryName } from "../oci/references.ts";
@@ -39,6 +41,8 @@ export interface Layout {
    * so do transfers that broke off less than a week ago.
    */
   remove(isUnwanted: (entry: Entry) => boolean): Promise<Collected>;
+  /** Lends the path of a file on the layout's own disk, for what is on its way there, and removes it afterwards. */
+  withScratch<T>(act: (path: string) => Promise<T>): Promise<T>;
 }
 
 /**
@@ -64,6 +68,16 @@ export function openLayout(folder: string): Layout {
   return {
     folder: disk.paths.folder,
     entries: async () => (await disk.current()).index.entries,
+    withScratch: async (act) => {
+      await disk.current(); // before anything is written: whether this is a layout at all
+      const path = join(disk.paths.ingest, `${randomUUID()}.scratch`);
+      await mkdir(disk.paths.ingest, { recursive: true });
+      try {
+        return await act(path);
+      } finally {
+        await ingest.discard(path);
+      }
+    },
     remove: (isUnwanted) => collect(disk, holdings, isUnwanted),
     tag: ({ digest, ...source }, { registry, repository, tag }) =>
       disk.change(async (state) => {
