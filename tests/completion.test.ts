@@ -1,9 +1,14 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { openLayout } from "../src/layout/layout.ts";
+import { writeLayout } from "./fixtures/layouts.ts";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { startInTerminal } from "./fixtures/terminals.ts";
+import { nameOnlyImage } from "./fixtures/users.ts";
 import { isAvailable, programPath } from "./programs.ts";
+
+setDefaultTimeout(30_000); // several shells and Berth are started for each
 
 let folder: string;
 let env: Record<string, string>;
@@ -16,12 +21,16 @@ beforeAll(async () => {
   await chmod(berth, 0o755);
   await mkdir(join(folder, "settings-here"));
   await writeFile(join(folder, "settings.yaml"), "");
+  const images = join(folder, "images");
+  await writeLayout({ folder: images, seed: "completion", layers: [1], platforms: ["linux/amd64"] });
+  await nameOnlyImage(openLayout(images), "registry.example.com:5000/gallery/ui:1.0");
   env = {
     PATH: `${folder}:${process.env.PATH}`,
     HOME: folder,
     PS1: "> ",
     XDG_CONFIG_HOME: folder,
     XDG_DATA_HOME: folder,
+    BERTH_IMAGES: images,
   };
 });
 afterAll(() => rm(folder, { recursive: true }));
@@ -30,6 +39,8 @@ afterAll(() => rm(folder, { recursive: true }));
 const lines: [string, RegExp][] = [
   ["berth compl", /berth completion /],
   ["berth completion z", /berth completion zsh/],
+  ["berth push registry.example.com:5000/gal", /berth push registry\.example\.com:5000\/gallery\/ui:1\.0/],
+  ["berth repo ls reg", /berth repo ls registry\.example\.com:5000/],
   ["berth serve --tls-c", /berth serve --tls-certificate/],
   ["berth serve --config settings.", /berth serve --config settings\.yaml/],
   ["berth serve --data settings-", /berth serve --data settings-here\//],

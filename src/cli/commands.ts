@@ -99,6 +99,11 @@ export const commands: CommandTable = [
         load: async () => (await import("./commands/repo/ls.ts")).repoLs,
       },
       {
+        words: "repo rm",
+        summary: "Delete a repository with all its tags",
+        load: async () => (await import("./commands/repo/rm.ts")).repoRm,
+      },
+      {
         words: "tags ls",
         summary: "List the tags of a repository",
         load: async () => (await import("./commands/tags/ls.ts")).tagsLs,

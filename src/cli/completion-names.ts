@@ -1,4 +1,10 @@
+import { listLogins } from "../client/docker-credentials.ts";
+import { openLayout } from "../layout/layout.ts";
+import { familiarName, familiarReference } from "../oci/references.ts";
+import type { Surroundings } from "./command.ts";
 import type { NameSource } from "./completion.ts";
+import { imagesFolder } from "./local-images.ts";
+import { loginOptions } from "./registries.ts";
 
 /** What images are usually built for. */
 const platforms = [
@@ -13,5 +19,25 @@ const platforms = [
   "windows/amd64",
 ];
 
-/** What this machine knows without asking another. */
-export const namesAtHand: NameSource = async (kind) => (kind === "platform" ? platforms : []);
+/**
+ * What this machine knows without asking another: names of local images, and the registries of these and of logins.
+ * What cannot be read has no names: a person who presses a key wants no error.
+ */
+export function namesAtHand(surroundings: Pick<Surroundings, "env">): NameSource {
+  return async (kind) => {
+    if (kind === "platform") return platforms;
+    const entries = await openLayout(imagesFolder(surroundings.env))
+      .entries()
+      .catch(() => []);
+    if (kind === "registry") {
+      const logins = await listLogins(loginOptions(surroundings)).catch(() => []);
+      return unique([...logins.map((login) => login.registry), ...entries.map(({ registry }) => registry)]);
+    }
+    const images = entries.flatMap((entry) => (entry.tag ? [familiarReference(entry)] : []));
+    return unique(kind === "image" ? images : [...entries.map(familiarName), ...images]);
+  };
+}
+
+function unique(names: readonly string[]): readonly string[] {
+  return [...new Set(names)].sort();
+}

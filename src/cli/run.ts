@@ -3,7 +3,6 @@ import { type Command, type Context, type Surroundings, UsageError } from "./com
 import { describeFailure } from "./failures.ts";
 import { describeCommand, describeGroup, describeTable, usageOf } from "./help.ts";
 import { type CommandTable, entriesOf, findCommand, type TableEntry } from "./table.ts";
-import type { Output } from "./terminal.ts";
 
 /** Runs one command line. Resolves to its exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C. */
 export async function runCommandLine(
@@ -13,7 +12,7 @@ export async function runCommandLine(
 ): Promise<number> {
   const { stdout, stderr } = surroundings;
   if (args[0] === "help") return runCommandLine(table, [...args.slice(1), "--help"], surroundings);
-  if (args[0] === "__complete") return printCompletions(table, args.slice(2), stdout); // behind --
+  if (args[0] === "__complete") return printCompletions(table, args.slice(2), surroundings); // behind --
   const found = findCommand(table, args);
   if (found.kind === "command") return runEntry(found.entry, found.rest, surroundings);
   const isHelp = args.some((arg) => arg === "--help" || arg === "-h");
@@ -38,11 +37,11 @@ export async function runCommandLine(
 async function printCompletions(
   table: CommandTable,
   words: readonly string[],
-  stdout: Output,
+  { stdout, env }: Surroundings,
 ): Promise<number> {
   const { complete } = await import("./completion.ts");
   const { namesAtHand } = await import("./completion-names.ts");
-  const completed = await complete(table, words, namesAtHand);
+  const completed = await complete(table, words, namesAtHand({ env }));
   const lines =
     typeof completed === "string"
       ? [`:${completed}`]
