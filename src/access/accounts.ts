@@ -21,7 +21,7 @@ export async function callerOf(
 ): Promise<Caller> {
   const limits = credential?.limits === undefined ? undefined : parseLimits(credential.limits);
   return {
-    identity: { kind: account.kind, name: account.name },
+    identity: { kind: account.kind, name: account.name, groups: account.groups },
     permissions: { grants: await grantsOf(access, account), ...(limits ? { limits } : {}) },
     credential: credential
       ? `${credential.kind === "refresh" ? "login" : "token"} ${credential.id}`

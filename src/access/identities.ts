@@ -4,7 +4,11 @@ import type { Permissions } from "./permissions.ts";
 /** Who asks. */
 export type Identity =
   | { readonly kind: "anonymous" }
-  | { readonly kind: "person" | "robot" | "workload"; readonly name: string };
+  | {
+      readonly kind: "person" | "robot" | "workload";
+      readonly name: string;
+      readonly groups?: readonly string[];
+    };
 
 /** Somebody who asks, by the credential that they came with. */
 export interface Caller {

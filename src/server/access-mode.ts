@@ -13,7 +13,8 @@ export function accessModeOf(settings: Settings, hasAccounts: boolean): AccessMo
   const { open } = settings.access;
   if (open === "push") return { kind: "open", open };
   if (open === "pull") return hasAccounts ? { kind: "accounts", publicPull: true } : { kind: "open", open };
-  if (open === undefined && !hasAccounts && isLoopback(settings.listen))
+  const wantsAccounts = hasAccounts || settings.access.htpasswd !== undefined;
+  if (open === undefined && !wantsAccounts && isLoopback(settings.listen))
     return { kind: "open", open: "push" };
   return { kind: "accounts", publicPull: false };
 }

@@ -5,6 +5,7 @@ import { createAuthenticator } from "../access/authenticator.ts";
 import { createGrantAdministration, type GrantAdministration } from "../access/grant-administration.ts";
 import { createLogins } from "../access/logins.ts";
 import { createPasswordChecker } from "../access/passwords.ts";
+import { createRequestLimits } from "../access/request-limits.ts";
 import { createTokenSigner } from "../access/signing.ts";
 import { createTokenAdministration, type TokenAdministration } from "../access/token-administration.ts";
 import { createTokenService } from "../access/token-service.ts";
@@ -18,6 +19,7 @@ import { createAuditTrail } from "./audit-trail.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
 import type { Log } from "./log.ts";
+import { watchPasswordFile } from "./password-file.ts";
 import type { Settings } from "./settings.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import { serviceName, tokenPath } from "./token-realm.ts";
@@ -37,6 +39,10 @@ export interface AccessOptions {
   readonly settings: Settings;
   /** Everybody may pull everything. */
   readonly publicPull: boolean;
+  /** Whether this process does what is to be done once. */
+  readonly isFirst: boolean;
+  /** How many worker processes share what the settings limit. */
+  readonly processes: number;
   readonly log: Log;
 }
 
@@ -52,9 +58,10 @@ export interface Administration {
 const flushMs = 30_000;
 /** How often expired tokens are removed. */
 const expireMs = 60 * 60_000;
+const dayMs = 24 * 60 * 60_000;
 
-/** Puts together what a registry with accounts needs. */
-export function composeAccess(options: AccessOptions): Access {
+/** Puts together what a registry with accounts needs. @throws SettingsError */
+export async function composeAccess(options: AccessOptions): Promise<Access> {
   const { registry, settings, log } = options;
   const { audit } = options.metadata;
   const access = options.publicPull ? withPublicPull(options.metadata.access) : options.metadata.access;
@@ -74,12 +81,27 @@ export function composeAccess(options: AccessOptions): Access {
     setInterval(() => {
       action().catch((error) => log.error({ err: error }, "could not keep accounts in order"));
     }, ms);
+  const { htpasswd } = settings.access;
+  const passwordFile =
+    htpasswd !== undefined && options.isFirst
+      ? await watchPasswordFile(htpasswd, access, authenticator.recheck, log)
+      : undefined;
+  const retainDays = settings.audit["retain-days"];
   const timers = [
     repeatedly(authenticator.flush, flushMs),
     repeatedly(() => access.removeExpiredCredentials(Date.now()), expireMs),
+    repeatedly(async () => {
+      if (retainDays !== undefined) await audit.removeBefore(Date.now() - retainDays * dayMs);
+    }, expireMs),
   ];
   return {
-    gate: createAccountsGate({ registry, authenticator, publicUrl, trail: createAuditTrail(auditLog) }),
+    gate: createAccountsGate({
+      registry,
+      authenticator,
+      publicUrl,
+      trail: createAuditTrail(auditLog),
+      ...(settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) }),
+    }),
     administration: {
       accounts,
       grants: createGrantAdministration(changing),
@@ -89,10 +111,22 @@ export function composeAccess(options: AccessOptions): Access {
     pages: { [tokenPath]: createTokenEndpoint({ logins, issue: createTokenService(access, signer) }) },
     async close() {
       for (const timer of timers) clearInterval(timer);
+      passwordFile?.close();
       await authenticator.flush();
       await auditLog.flush();
     },
   };
+}
+
+function limitsOf({ limits }: Settings, processes: number) {
+  const read = limits.map(({ who, ...limit }) => ({
+    who,
+    pullsPerMinute: limit["pulls-per-minute"],
+    pushesPerMinute: limit["pushes-per-minute"],
+    openUploads: limit["open-uploads"],
+    bytesPerHour: limit["bytes-per-hour"],
+  }));
+  return createRequestLimits(read, processes);
 }
 
 function failedLogin(account: string | undefined, address: string, detail: string): AuditEntry {

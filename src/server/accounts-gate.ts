@@ -3,13 +3,15 @@ import { createGuard, type Guard, wantedScope } from "../access/guard.ts";
 import { guardRegistry } from "../access/guarded-registry.ts";
 import { actorOf, type Caller } from "../access/identities.ts";
 import { mayAdministerRegistry } from "../access/permissions.ts";
+import type { createRequestLimits } from "../access/request-limits.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
 import { addressOf } from "./addresses.ts";
 import type { Caller as ApiCaller, Need } from "./api/operations.ts";
 import type { AuditTrail, GuardedEntry } from "./audit-trail.ts";
-import type { Gate } from "./gate.ts";
+import type { Entry, Gate } from "./gate.ts";
+import type { RouteKind } from "./routes.ts";
 import { challengeHeader } from "./token-realm.ts";
 
 export interface AccountsGateOptions {
@@ -18,11 +20,14 @@ export interface AccountsGateOptions {
   /** Where this server is for its clients, when that is not what their requests say. */
   readonly publicUrl: string | undefined;
   readonly trail: AuditTrail;
+  readonly limits?: RequestLimits;
 }
+
+type RequestLimits = ReturnType<typeof createRequestLimits>;
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, publicUrl, trail } = options;
+  const { registry, authenticator, publicUrl, trail, limits } = options;
   const entries = new WeakMap<Caller, GuardedEntry>();
 
   const entryOf = (caller: Caller): GuardedEntry => {
@@ -38,9 +43,13 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
   return {
     admit(request, connection, kind) {
       const header = request.headers.get("authorization");
-      const caller = authenticator.authenticate(header, () => addressOf(request, connection));
-      if (caller instanceof Promise) return caller.then((found) => entryOf(checkKnock(found, kind)));
-      return entryOf(checkKnock(caller, kind));
+      const address = () => addressOf(request, connection);
+      const caller = authenticator.authenticate(header, address);
+      const letIn = (found: Caller): Entry => {
+        const entry = entryOf(checkKnock(found, kind));
+        return limits ? limitEntry(entry, limits, request.method, kind, address()) : entry;
+      };
+      return caller instanceof Promise ? caller.then(letIn) : letIn(caller);
     },
     async authorize(request, need, connection): Promise<ApiCaller> {
       const header = request.headers.get("authorization");
@@ -60,6 +69,23 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
       return { "www-authenticate": challengeHeader(request, publicUrl, wantedScope(error)) };
     },
   };
+}
+
+/** Takes what a request costs from what its caller may ask for. @throws RegistryError TOOMANYREQUESTS */
+function limitEntry(
+  entry: GuardedEntry,
+  limits: RequestLimits,
+  method: string,
+  kind: RouteKind,
+  address: string,
+): GuardedEntry {
+  const allowance = limits.of(entry.caller, address);
+  if (!allowance) return entry;
+  const isManifest = kind === "tag" || kind === "manifest";
+  if (isManifest && method === "GET") allowance.takePull();
+  if (isManifest && method === "PUT") allowance.takePush();
+  if (kind === "blob" || kind === "upload" || kind === "uploads") allowance.checkBytes();
+  return { ...entry, registry: allowance.limitUploads(entry.registry), countBytes: allowance.countBytes };
 }
 
 /** Clients ask for `/v2/` to learn how to log in: who has shown nothing is told. */

@@ -11,6 +11,8 @@ export interface Entry {
   readonly registry: Registry;
   /** Who asks, for the record. */
   readonly actor: string;
+  /** Told of bytes of blobs that came and go, where they are limited. */
+  readonly countBytes?: (bytes: number) => void;
 }
 
 /** Stands before everything that the server offers. */

@@ -64,7 +64,7 @@ export function createHandler(
           latestOf,
           allowSlowBody: () => connection.timeout(request, 0),
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
-          count: metrics.countBytes,
+          count: countFor(entry, metrics),
         };
         const answer = handleRoute(context, route);
         response = answer instanceof Promise ? await answer : answer;
@@ -90,6 +90,14 @@ export function createHandler(
       logRequest(log, { request, path, requestId, response, failure, started });
     }
     return response;
+  };
+}
+
+function countFor({ countBytes }: Entry, metrics: Metrics): Context["count"] {
+  if (!countBytes) return metrics.countBytes;
+  return (bytesIn, bytesOut) => {
+    metrics.countBytes(bytesIn, bytesOut);
+    countBytes(bytesIn + bytesOut);
   };
 }
 

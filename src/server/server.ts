@@ -1,3 +1,4 @@
+import { limitStorage } from "../access/quotas.ts";
 import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createTagging, type Tagging } from "../tagging/policies.ts";
@@ -73,7 +74,7 @@ export async function startServer({
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
-  const { gate, access, administrator } = await openAccess(store, settings, log, slots === 1);
+  const { gate, access, administrator } = await openAccess(store, settings, log, { slot, slots });
   const pages = { ...createPages(store, everySnapshot, state, gate.authorize), ...access?.pages };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
@@ -116,20 +117,23 @@ async function openAccess(
   store: Store,
   settings: Settings,
   log: Log,
-  alone: boolean,
+  { slot, slots }: { readonly slot: number; readonly slots: number },
 ): Promise<{ gate: Gate; access?: Access; administrator?: FirstAdministrator | undefined }> {
   const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
-  if (mode.kind === "open") return { gate: openGate(store.registry, mode.open) };
+  const { quotas } = settings;
+  const registry = quotas.length > 0 ? limitStorage(store.registry, quotas, store.metadata) : store.registry;
+  if (mode.kind === "open") return { gate: openGate(registry, mode.open) };
   // Of several workers, the supervisor did this before.
-  const administrator = alone
-    ? await ensureAdministrator(store.metadata.access, settings, process.env)
-    : undefined;
+  const administrator =
+    slots === 1 ? await ensureAdministrator(store.metadata.access, settings, process.env) : undefined;
   const { composeAccess } = await import("./access.ts");
-  const access = composeAccess({
-    registry: store.registry,
+  const access = await composeAccess({
+    registry,
     metadata: store.metadata,
     settings,
     publicPull: mode.publicPull,
+    processes: slots,
+    isFirst: slot === 0,
     log,
   });
   return { gate: access.gate, access, administrator };

@@ -3,7 +3,23 @@ import { z } from "zod";
 import { placeRules } from "../tagging/policies.ts";
 import { findRuleFaults } from "../tagging/rule-faults.ts";
 import { tagRule } from "../tagging/rules.ts";
+import { repositoryPattern } from "./api/schemas.ts";
 import { logLevels } from "./log.ts";
+import { sizeSetting } from "./sizes.ts";
+
+const quota = z.strictObject({
+  repositories: z.array(repositoryPattern).min(1),
+  bytes: sizeSetting,
+});
+
+const rate = z.number().positive().optional();
+const requestLimit = z.strictObject({
+  who: z.array(z.string().min(1)).min(1),
+  "pulls-per-minute": rate,
+  "pushes-per-minute": rate,
+  "open-uploads": z.number().int().min(1).optional(),
+  "bytes-per-hour": sizeSetting.optional(),
+});
 
 const schema = z.strictObject({
   listen: z
@@ -21,10 +37,14 @@ const schema = z.strictObject({
     .strictObject({
       open: z.enum(["none", "pull", "push"]).optional(),
       "admin-password-file": z.string().min(1).optional(),
+      htpasswd: z.string().min(1).optional(),
     })
     .default({}),
+  audit: z.strictObject({ "retain-days": z.coerce.number().positive().optional() }).default({}),
   "public-url": z.url({ protocol: /^https?$/ }).optional(),
   tags: z.array(tagRule).default([]),
+  quotas: z.array(quota).default([]),
+  limits: z.array(requestLimit).default([]),
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
@@ -49,6 +69,8 @@ export const settingPaths = [
   "tls.key",
   "access.open",
   "access.admin-password-file",
+  "access.htpasswd",
+  "audit.retain-days",
   "public-url",
   "max-open-uploads",
   "upload-expiry-hours",

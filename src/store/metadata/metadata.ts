@@ -61,6 +61,12 @@ export interface StoreTotals {
   readonly bytesSaved: number;
 }
 
+/** How many bytes a repository holds: manifests, and blobs whoever else holds them too. */
+export interface RepositoryUsage {
+  readonly repository: RepositoryName;
+  readonly bytes: number;
+}
+
 /** What was sent to one repository, and what did not have to be. */
 export interface RepositoryStatistics {
   readonly repository: RepositoryName;
@@ -117,6 +123,8 @@ export interface Metadata extends TagMetadata {
   readonly audit: AuditMetadata;
 
   totals(): Eventually<StoreTotals>;
+  /** What repositories hold, by name. */
+  listUsage(page: KeysetPage): Eventually<Page<RepositoryUsage>>;
   listStatistics(page: KeysetPage): Eventually<Page<RepositoryStatistics>>;
   close(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables, auditTables } from "./access/schema.ts";
 import { tagTables } from "./tags/schema.ts";
+import { usageTables } from "./usage-schema.ts";
 
 /**
  * One entry a version, forward only. A released entry is never changed.
@@ -104,6 +105,7 @@ const migrations: readonly string[] = [
   accessTables,
   tagTables,
   auditTables,
+  usageTables,
 ];
 
 /** The version that this program writes. */

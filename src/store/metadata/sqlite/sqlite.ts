@@ -10,6 +10,7 @@ import { createReferrerMetadata } from "./referrers.ts";
 import { createRepositoryRows } from "./repositories.ts";
 import { createStatisticsMetadata } from "./statistics.ts";
 import { createTagMetadata } from "./tags/tags.ts";
+import { createUsageMetadata } from "./usage.ts";
 
 /**
  * Metadata in one SQLite file at `path`, made if it is not there. Several processes may open it.
@@ -26,6 +27,7 @@ export function openSqliteMetadata(path: string, policies: TagPolicies = () => p
     ...tags.metadata,
     ...createReferrerMetadata(database, repositories),
     ...createStatisticsMetadata(database),
+    ...createUsageMetadata(database),
     access: createAccessMetadata(database),
     audit: createAuditMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
