@@ -1,12 +1,11 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { attempt } from "../../tests/fixtures/processes.ts";
-import { programPath } from "../../tests/programs.ts";
 import { headsPerSecond, makeContent, pull, pushImage } from "../load.ts";
 import { type Bench, mib } from "../measure.ts";
 import { type Peer, startBerth, startNginx } from "../peers.ts";
 import { type Figure, quantile, type Row } from "../report.ts";
 import { startSaturation } from "../saturation.ts";
+import { wrk } from "../wrk.ts";
 
 const manifestPath = "/v2/bench/tag/manifests/latest";
 const rounds = 3;
@@ -27,7 +26,7 @@ export async function requestRows({ folder, berth, docker }: Bench): Promise<Row
   try {
     return [
       await rate("manifest by tag (wrk -t1 -c32)", [berth, docker, two, nginx], (peer) =>
-        wrk(peer.url + (peer === nginx ? "/manifest" : manifestPath)),
+        requestsPerSecond(peer.url + (peer === nginx ? "/manifest" : manifestPath)),
       ),
       await rate("HEAD of a blob (32 connections)", [berth, docker, two], (peer) =>
         headsPerSecond(peer.url + head, 32, roundMs),
@@ -58,19 +57,9 @@ async function rate(
   return { name, unit: "req/s", higherIsBetter: true, figures };
 }
 
-async function wrk(url: string): Promise<number> {
-  const accept = "Accept: application/vnd.oci.image.manifest.v1+json";
-  const { stdout } = await attempt(programPath("wrk"), [
-    "-t1",
-    "-c32",
-    `-d${roundMs / 1000}`,
-    "-H",
-    accept,
-    url,
-  ]);
-  const found = /Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1];
-  if (found === undefined || /Non-2xx/.test(stdout)) throw new Error(`wrk ${url}:\n${stdout}`);
-  return Number(found);
+async function requestsPerSecond(url: string): Promise<number> {
+  const { requests, seconds } = await wrk(url, 32, roundMs);
+  return requests / seconds;
 }
 
 /** How long a small answer takes while four uploads write as fast as the disk can. */
