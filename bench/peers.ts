@@ -18,7 +18,7 @@ let program = "";
 /** Builds the program that users run, into a folder, for {@link startBerth}. */
 export async function buildBerth(folder: string): Promise<void> {
   await succeed("node", [join(import.meta.dir, "..", "bin", "build.mjs"), folder]);
-  program = join(folder, "main.js");
+  program = join(folder, "program", "main.js");
 }
 
 /** Starts Berth over a data folder. */
@@ -75,7 +75,12 @@ async function start(
   const url = `http://127.0.0.1:${port}`;
   const began = performance.now();
   const process = await run(port);
+  let ended = false;
+  process.exited.then(() => {
+    ended = true;
+  });
   for (;;) {
+    if (ended) throw new Error(`${name} ended before it answered:\n${process.output()}`);
     const answered = await fetch(`${url}/v2/`).then(
       () => true,
       () => false,
