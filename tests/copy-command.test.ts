@@ -66,7 +66,7 @@ describe("berth copy between registries", () => {
   test("copy -a copies every tag", async () => {
     const target = `${to.host}/copy/all`;
     await user.run("copy", "-a", source, target);
-    expect((await user.run("tags", "ls", target)).stdout).toBe("1\n2\n");
+    expect((await user.run("tags", "ls", "-q", target)).stdout).toBe("1\n2\n");
     const refused = await user.run("copy", "-a", source, `${target}:1`);
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain("--all-tags wants repositories");

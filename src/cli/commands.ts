@@ -104,11 +104,6 @@ export const commands: CommandTable = [
         load: async () => (await import("./commands/repo/rm.ts")).repoRm,
       },
       {
-        words: "tags ls",
-        summary: "List the tags of a repository",
-        load: async () => (await import("./commands/tags/ls.ts")).tagsLs,
-      },
-      {
         words: "manifest",
         summary: "Print a manifest as it is stored",
         load: async () => (await import("./commands/manifest.ts")).manifest,
@@ -117,6 +112,61 @@ export const commands: CommandTable = [
         words: "digest",
         summary: "Print the digest that a reference means",
         load: async () => (await import("./commands/digest.ts")).digest,
+      },
+    ],
+  },
+  {
+    title: "Tags",
+    commands: [
+      {
+        words: "tags ls",
+        summary: "List the tags of a repository",
+        load: async () => (await import("./commands/tags/ls.ts")).tagsLs,
+      },
+      {
+        words: "tags log",
+        summary: "Show what happened to tags, when, by whom and why",
+        load: async () => (await import("./commands/tags/log.ts")).tagsLog,
+      },
+      {
+        words: "tags plan",
+        summary: "Show which tags a push would move, or what retention would remove",
+        load: async () => (await import("./commands/tags/plan.ts")).tagsPlan,
+      },
+      {
+        words: "tags move",
+        summary: "Point a tag at another image",
+        load: async () => (await import("./commands/tags/changes.ts")).tagsMove,
+      },
+      {
+        words: "tags rm",
+        summary: "Delete tags",
+        load: async () => (await import("./commands/tags/changes.ts")).tagsRm,
+      },
+      {
+        words: "tags rollback",
+        summary: "Take back the last move of a tag, or a whole release",
+        load: async () => (await import("./commands/tags/changes.ts")).tagsRollback,
+      },
+      {
+        words: "tags undelete",
+        summary: "Bring back what was deleted",
+        load: async () => (await import("./commands/tags/changes.ts")).tagsUndelete,
+      },
+      {
+        words: "tags expire",
+        summary: "Remove what is no longer retained",
+        load: async () => (await import("./commands/tags/expire.ts")).tagsExpire,
+      },
+      {
+        words: "tags watch",
+        summary: "Follow tags as they move, and run a command",
+        load: async () => (await import("./commands/tags/watch.ts")).tagsWatch,
+      },
+      {
+        words: "tags rules",
+        summary: "Show or replace the rules for tags",
+        load: async () => (await import("./commands/tags/rules.ts")).tagsRules,
       },
     ],
   },

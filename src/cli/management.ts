@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { Client } from "../client/client.ts";
 import type { ManagementRequest } from "../client/management.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RegistryName } from "../oci/references.ts";
@@ -34,23 +35,27 @@ export function withManagement(
 ): Promise<number> {
   return withRemotes(context, ({ client }) => {
     const registry = parseRegistry(context.operands.registry);
-    const remote = client(registry);
-    const send = (request: ManagementRequest) => remote.manage({ signal: context.signal, ...request });
-    return act({
-      registry,
-      async ask(request, schema) {
-        const parsed = schema.safeParse(await send(request));
-        if (parsed.success) return parsed.data;
-        const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
-        throw new RegistryError(
-          "UNSUPPORTED",
-          `cannot ${request.action}: ${registry} answered in a form that this Berth does not know ` +
-            `(${faults.slice(0, 3).join("; ")}): it may be another version`,
-        );
-      },
-      async tell(request) {
-        await send(request);
-      },
-    });
+    return act(managementOf(client(registry), registry, context.signal));
   });
+}
+
+/** The management API of the Berth that a client talks to. */
+export function managementOf(remote: Client, registry: RegistryName, signal: AbortSignal): Management {
+  const send = (request: ManagementRequest) => remote.manage({ signal, ...request });
+  return {
+    registry,
+    async ask(request, schema) {
+      const parsed = schema.safeParse(await send(request));
+      if (parsed.success) return parsed.data;
+      const faults = parsed.error.issues.map(({ path, message }) => `${path.join(".")}: ${message}`);
+      throw new RegistryError(
+        "UNSUPPORTED",
+        `cannot ${request.action}: ${registry} answered in a form that this Berth does not know ` +
+          `(${faults.slice(0, 3).join("; ")}): it may be another version`,
+      );
+    },
+    async tell(request) {
+      await send(request);
+    },
+  };
 }

@@ -1,5 +1,6 @@
 import { managementScope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
+import type { Answer } from "./exchanges.ts";
 import type { Remote } from "./remote.ts";
 import type { Method } from "./transport.ts";
 
@@ -23,33 +24,46 @@ export interface Manager {
    * @throws RegistryError what the registry answered; UNSUPPORTED when it is no Berth
    */
   manage(request: ManagementRequest): Promise<unknown>;
+  /** As `manage`, for an answer that goes on: it is read to its end or cancelled. */
+  follow(request: ManagementRequest): Promise<ReadableStream<Uint8Array>>;
 }
 
 export function createManager(remote: Remote): Manager {
+  const ask = (
+    { method, path, query = {}, body, action, signal }: ManagementRequest,
+    streams: boolean,
+  ): Promise<Answer> => {
+    const to = new URL(`/api/v1${path}`, remote.urlOf(""));
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) to.searchParams.set(name, String(value));
+    }
+    return remote.ask(
+      {
+        method,
+        to,
+        scopes: [managementScope],
+        action,
+        accept: [200, 204],
+        notFound: "UNSUPPORTED",
+        streams,
+        // What was done by an attempt whose answer was lost must not be done again.
+        isOnce: method === "POST",
+        ...(body && {
+          body: new TextEncoder().encode(JSON.stringify(body)),
+          headers: { "content-type": "application/json" },
+        }),
+      },
+      signal ? { signal } : {},
+    );
+  };
   return {
-    async manage({ method, path, query = {}, body, action, signal }) {
-      const to = new URL(`/api/v1${path}`, remote.urlOf(""));
-      for (const [name, value] of Object.entries(query)) {
-        if (value !== undefined) to.searchParams.set(name, String(value));
-      }
-      const answer = await remote.ask(
-        {
-          method,
-          to,
-          scopes: [managementScope],
-          action,
-          accept: [200, 204],
-          notFound: "UNSUPPORTED",
-          // What was done by an attempt whose answer was lost must not be done again.
-          isOnce: method === "POST",
-          ...(body && {
-            body: new TextEncoder().encode(JSON.stringify(body)),
-            headers: { "content-type": "application/json" },
-          }),
-        },
-        signal ? { signal } : {},
-      );
-      return answer.bytes.byteLength === 0 ? undefined : JSON.parse(new TextDecoder().decode(answer.bytes));
+    async manage(request) {
+      const { bytes } = await ask(request, false);
+      return bytes.byteLength === 0 ? undefined : JSON.parse(new TextDecoder().decode(bytes));
+    },
+    async follow(request) {
+      const { body } = await ask(request, true);
+      return body ?? new ReadableStream({ start: (controller) => controller.close() });
     },
   };
 }

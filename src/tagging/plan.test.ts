@@ -57,7 +57,7 @@ const rule = ["old", "rule"] as const;
 describe("planEvent", () => {
   test("planEvent moves every floating tag above the first version", () => {
     expect(shown(plan({}, {}, push("2.1.3")))).toEqual([
-      "create 2.1.3: - -> new (was pushed)",
+      "create 2.1.3: - -> new (pushed)",
       "create 2.1: - -> new (2.1.3 is the highest of 2.1)",
       "create 2: - -> new (2.1.3 is the highest of 2)",
       "create latest: - -> new (2.1.3 is the highest of latest)",
@@ -68,7 +68,7 @@ describe("planEvent", () => {
     const present = { "2.1.3": "old", "2.1": rule, "2": rule, latest: rule };
     const result = plan({}, present, push("2.0.9"));
     expect(shown(result)).toEqual([
-      "create 2.0.9: - -> new (was pushed)",
+      "create 2.0.9: - -> new (pushed)",
       "create 2.0: - -> new (2.0.9 is the highest of 2.0)",
       "keep 2: old -> old (2.1.3 stays the highest of 2)",
       "keep latest: old -> old (2.1.3 stays the highest of latest)",
@@ -80,10 +80,10 @@ describe("planEvent", () => {
 
   test("planEvent lets a prerelease move the channel that the rule names, and nothing else", () => {
     expect(shown(plan({}, { "2.1.3": "old", latest: rule }, push("3.0.0-rc.1")))).toEqual([
-      "create 3.0.0-rc.1: - -> new (was pushed)",
+      "create 3.0.0-rc.1: - -> new (pushed)",
       "create rc: - -> new (3.0.0-rc.1 is the highest of rc)",
     ]);
-    expect(shown(plan({}, {}, push("3.0.0-beta.1")))).toEqual(["create 3.0.0-beta.1: - -> new (was pushed)"]);
+    expect(shown(plan({}, {}, push("3.0.0-beta.1")))).toEqual(["create 3.0.0-beta.1: - -> new (pushed)"]);
   });
 
   test("planEvent moves a variant's floating tags and leaves the plain ones", () => {
@@ -118,7 +118,7 @@ describe("planEvent", () => {
       ...{ "3": ["c", "rule"], latest: ["c", "rule"] },
     };
     expect(shown(plan({}, present, remove("delete", "2.1.3")))).toEqual([
-      "remove 2.1.3: old -> - (was deleted)",
+      "remove 2.1.3: old -> - (deleted)",
       "remove 2.1: old -> - (no full version of 2.1 is left)",
       "move 2: old -> a (2.0.9 is the highest of 2)",
       "keep latest: c -> c (3.0.0 stays the highest of latest)",
@@ -219,7 +219,7 @@ describe("planEvent", () => {
   test("planEvent under calendar versions moves year, month and latest", () => {
     const present = { "2026.10.4": "old", latest: rule, "2026": rule };
     expect(shown(plan({ versions: "calver", prereleases: [] }, present, push("2026.11.0")))).toEqual([
-      "create 2026.11.0: - -> new (was pushed)",
+      "create 2026.11.0: - -> new (pushed)",
       "create 2026.11: - -> new (2026.11.0 is the highest of 2026.11)",
       "move 2026: old -> new (2026.11.0 is the highest of 2026)",
       "move latest: old -> new (2026.11.0 is the highest of latest)",

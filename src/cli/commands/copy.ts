@@ -1,6 +1,6 @@
 import { plainPlace } from "../../layout/names.ts";
 import type { Platform } from "../../oci/descriptors.ts";
-import { defaultTag } from "../../oci/references.ts";
+import { defaultTag, withDefaultTag } from "../../oci/references.ts";
 import type { CopyResult } from "../../registry/copy.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
 import { imagesFlag } from "../local-images.ts";
@@ -20,6 +20,7 @@ import { writeJson } from "../output/json.ts";
 import { copyWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
 import { type Remotes, registryFlags, withRemotes } from "../registries.ts";
+import { atFlag, referenceAt } from "../tags.ts";
 import { transfer, transferFlags } from "../transfers.ts";
 import { writeToArchive } from "../write-archives.ts";
 
@@ -37,6 +38,7 @@ const flags = {
     completion: "platform",
   },
   referrers: { type: "switch", summary: "copy what refers to it too: signatures, SBOMs" },
+  ...atFlag,
   ...transferFlags,
   ...imagesFlag,
   ...registryFlags,
@@ -67,7 +69,7 @@ Only what is missing at the destination is moved. Without a tag, the destination
       const source = parseLocation(context.operands.source);
       const destination = parseLocation(context.operands.destination);
       const platforms = context.flags.platform.map(parsePlatform);
-      const opened = await openSource(context, remotes, source);
+      const opened = await openSourceAt(context, remotes, source);
       if (isArchive(destination)) {
         await copyToArchive(context, opened, destination, platforms);
         return 0;
@@ -78,6 +80,19 @@ Only what is missing at the destination is moved. Without a tag, the destination
       return 0;
     }),
 });
+
+/** Opens the source as it is, or as its tag was at a time; the destination gets that tag all the same. */
+async function openSourceAt(context: CopyContext, remotes: Remotes, source: Location): Promise<OpenedSource> {
+  const opened = await openSource(context, remotes, source);
+  const { at, "all-tags": all } = context.flags;
+  if (at === undefined) return opened;
+  if (source.kind !== "registry" || all)
+    throw new UsageError("--at wants one tag of a registry as the source");
+  const reference = withDefaultTag(source.name);
+  const client = remotes.client(reference.registry, { repository: reference.repository });
+  const { digest } = await referenceAt(context, client, reference, at);
+  return { ...opened, name: { ...reference, ...(digest && { digest }) } };
+}
 
 function withTag(source: OpenedSource): OpenedSource {
   const { name } = source;

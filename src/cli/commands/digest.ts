@@ -4,6 +4,7 @@ import { parseImage, parsePlatform } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
 import { getManifestOf, getPlatformOf, resolveManifestOf } from "../remote-manifests.ts";
+import { atFlag, referenceAt } from "../tags.ts";
 
 /** `berth digest`. */
 export const digest = defineCommand({
@@ -17,14 +18,16 @@ export const digest = defineCommand({
     },
     "full-ref": { type: "switch", summary: "print the repository before it: NAME@DIGEST" },
     json: { type: "switch", summary: "print the whole descriptor as JSON" },
+    ...atFlag,
     ...registryFlags,
   },
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;
-      const reference = parseImage(operands.reference);
+      const named = parseImage(operands.reference);
       const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
-      const remote = client(reference.registry, { repository: reference.repository });
+      const remote = client(named.registry, { repository: named.repository });
+      const reference = await referenceAt(context, remote, named, flags.at);
       const descriptor = wanted
         ? (
             await getPlatformOf(

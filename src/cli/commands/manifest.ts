@@ -2,6 +2,7 @@ import { defineCommand } from "../command.ts";
 import { parseImage, parsePlatform } from "../operands.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
 import { getManifestOf, getPlatformOf } from "../remote-manifests.ts";
+import { atFlag, referenceAt } from "../tags.ts";
 
 /** `berth manifest`: the very bytes, whose digest is the manifest's. */
 export const manifest = defineCommand({
@@ -13,6 +14,7 @@ export const manifest = defineCommand({
       summary: "of an index, print the manifest of this platform",
       completion: "platform",
     },
+    ...atFlag,
     ...registryFlags,
   },
   description: "What it prints is the manifest byte by byte: its SHA-256 is the digest.",
@@ -20,9 +22,10 @@ export const manifest = defineCommand({
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;
-      const reference = parseImage(operands.reference);
+      const named = parseImage(operands.reference);
       const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
-      const remote = client(reference.registry, { repository: reference.repository });
+      const remote = client(named.registry, { repository: named.repository });
+      const reference = await referenceAt(context, remote, named, flags.at);
       const stored = await getManifestOf(remote, reference, { signal });
       const chosen = wanted ? await getPlatformOf(remote, reference, stored, wanted, { signal }) : stored;
       await stdout.writeBytes(chosen.bytes);

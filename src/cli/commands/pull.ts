@@ -21,6 +21,7 @@ import { pullWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
 import { getManifestOf } from "../remote-manifests.ts";
+import { atFlag, referenceAt } from "../tags.ts";
 import { platformsIn, transfer, transferFlags } from "../transfers.ts";
 
 const operands = { name: { value: "NAME[:TAG|@DIGEST]", completion: "reference" } } as const;
@@ -35,6 +36,7 @@ const flags = {
   },
   "all-platforms": { type: "switch", summary: "pull for all platforms" },
   referrers: { type: "switch", summary: "pull what refers to it too: signatures, SBOMs" },
+  ...atFlag,
   ...transferFlags,
   ...imagesFlag,
   ...registryFlags,
@@ -57,6 +59,7 @@ a pull that broke off goes on where it stopped.`,
       const { flags, operands, stdout, signal } = context;
       const all = flags["all-tags"];
       const typed = all ? parseRepository(operands.name) : parseTyped(parseReference, operands.name);
+      if (all && flags.at !== undefined) throw new UsageError("--at wants one tag, not --all-tags");
       const platforms = parsePlatforms(context);
       const { registry, repository } = typed;
       const remote = client(registry, { repository });
@@ -64,7 +67,7 @@ a pull that broke off goes on where it stopped.`,
       if (!all) {
         const reference = withDefaultTag(typed);
         if (reference !== typed && isTold(context)) stdout.write(`Using default tag: ${reference.tag}\n`);
-        await pullOf(reference);
+        await pullOf(await referenceAt(context, remote, reference, flags.at));
         return 0;
       }
       for await (const tag of allItems((page) => remote.listTags(repository, page), signal)) {

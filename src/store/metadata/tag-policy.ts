@@ -135,12 +135,12 @@ export function planLine(
 }
 
 const doneBy: Readonly<Record<TagEventKind, string>> = {
-  push: "was pushed",
-  move: "was moved by hand",
-  delete: "was deleted",
-  rollback: "was rolled back",
-  retention: "is no longer retained",
-  undelete: "was brought back",
+  push: "pushed",
+  move: "moved by hand",
+  delete: "deleted",
+  rollback: "rolled back",
+  retention: "no longer retained",
+  undelete: "brought back",
 };
 
 /** The policy of repositories without a rule: what is asked for happens, and nothing else. */
