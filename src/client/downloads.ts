@@ -2,7 +2,7 @@ import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { createHasher } from "../registry/hash.ts";
-import type { ByteRange, OperationOptions } from "../registry/registry.ts";
+import type { ByteRange, OpenBlobOptions, OperationOptions } from "../registry/registry.ts";
 import { createAttempts } from "./attempts.ts";
 import { blobQuestion } from "./blob-reads.ts";
 import { type Answer, ExchangeError } from "./exchanges.ts";
@@ -42,19 +42,19 @@ interface PieceReader {
 
 /**
  * Reads a blob. When the connection breaks, it goes on from the last byte, at a server that knows no ranges by passing
- * over what came already. Size and, unless only a part was asked for, digest are verified: the stream fails with
+ * over what came already. Size and, unless only a part was asked for or the reader does it, digest are verified: the stream fails with
  * SIZE_INVALID or DIGEST_INVALID instead of ending.
  * @throws RegistryError BLOB_UNKNOWN; UNAVAILABLE; BLOB_RANGE_INVALID when the blob ends before the range
  */
 export async function openDownload(
   remote: Remote,
   download: Download,
-  options: OperationOptions,
+  options: OpenBlobOptions,
 ): Promise<ReadableStream<Uint8Array>> {
   const { digest, range } = download;
   const reader = await createPieceReader(remote, download, options);
   const isWhole = !range || (range.first === 0 && range.last + 1 === reader.size);
-  const hasher = isWhole ? createHasher(algorithmOf(digest)) : undefined;
+  const hasher = isWhole && !options.isUnverified ? createHasher(algorithmOf(digest)) : undefined;
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {

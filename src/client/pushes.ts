@@ -2,8 +2,10 @@ import type { Descriptor } from "../oci/descriptors.ts";
 import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { type ErrorCode, isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { digestOf } from "../registry/hash.ts";
 import type { ExpectedBlob, OperationOptions, PutBlobOptions } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
+import { createVerifier } from "../registry/verification.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
 import { blobMediaType, resolveBlob } from "./blob-reads.ts";
 import { checkStored } from "./digest-headers.ts";
@@ -34,7 +36,8 @@ const passing: readonly ErrorCode[] = [
 
 /**
  * Pushes a blob. What breaks off goes on from what the registry has received: with bytes from `reopen`, or else with
- * the last few MiB, which are kept. Sizes are checked here, the digest by the registry, which has all the bytes.
+ * the last few MiB, which are kept. The registry never has all the bytes of a blob of which the size or, when the size is
+ * known before, the digest is wrong.
  */
 export async function pushBlob(
   remote: Remote,
@@ -47,12 +50,34 @@ export async function pushBlob(
   const attempts = createAttempts(remote.policy, options.signal);
   if (size !== undefined && size <= wholeLimit) {
     const bytes = await bytesOf(body, { size, signal: options.signal });
+    const found = digestOf(bytes, algorithmOf(digest));
+    if (found !== digest) {
+      throw new RegistryError(
+        "DIGEST_INVALID",
+        `the ${size} bytes to push have the digest ${found}, not ${digest}`,
+      );
+    }
     await pushWhole(remote, repository, digest, bytes, attempts, options);
     return { mediaType: blobMediaType, digest, size };
   }
-  const source = createSource(body, size, options);
+  const source = createSource(...verified(expected, body, options));
   const sent = await pushStream({ remote, repository, digest, size, source, attempts, options });
   return { mediaType: blobMediaType, digest, size: sent };
+}
+
+/** What a source is made of, verified as it is read when that can be. */
+function verified(
+  { digest, size }: ExpectedBlob,
+  body: ReadableStream<Uint8Array>,
+  options: PutBlobOptions,
+): Parameters<typeof createSource> {
+  if (size === undefined) return [body, size, options];
+  const { reopen, signal } = options;
+  const verifier = createVerifier({ mediaType: blobMediaType, digest, size }, signal ? { signal } : {});
+  if (!reopen) return [verifier.pass(body), size, options];
+  const reopenVerified: typeof reopen = async (offset, openOptions) =>
+    verifier.pass(await reopen(offset, openOptions), offset);
+  return [verifier.pass(body), size, { ...options, reopen: reopenVerified }];
 }
 
 async function pushWhole(

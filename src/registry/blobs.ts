@@ -1,7 +1,7 @@
 import { streamFile } from "#stream-file";
 import type { Descriptor } from "../oci/descriptors.ts";
 import { RegistryError } from "../oci/errors.ts";
-import type { BlobHandle, ByteRange, OperationOptions } from "./registry.ts";
+import type { BlobHandle, ByteRange, OpenBlobOptions, OperationOptions } from "./registry.ts";
 import { streamOf } from "./streams.ts";
 
 /**
@@ -12,7 +12,7 @@ import { streamOf } from "./streams.ts";
 export async function openBlob(
   { descriptor, source }: BlobHandle,
   range?: ByteRange,
-  options: OperationOptions = {},
+  options: OpenBlobOptions = {},
 ): Promise<ReadableStream<Uint8Array>> {
   options.signal?.throwIfAborted();
   if (range) checkRange(descriptor, range);

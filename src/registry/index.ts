@@ -24,6 +24,7 @@ export type {
   ManifestReader,
   ManifestWriter,
   MountOptions,
+  OpenBlobOptions,
   OperationOptions,
   Page,
   PageOptions,

@@ -34,9 +34,15 @@ export interface ByteRange {
   readonly last: number;
 }
 
+/** Options of opening a blob. */
+export interface OpenBlobOptions extends OperationOptions {
+  /** Leaves the digest to whoever reads, because that checks it anyway. */
+  readonly isUnverified?: boolean;
+}
+
 /**
- * Where a blob's bytes are: a local file that can be sent without being read, at hand because they are few, an address to send the reader to, or a
- * stream. `open` may be called more than once; whoever gets a stream reads it to its end or cancels it.
+ * Where a blob's bytes are: a local file that can be sent without being read, at hand because they are few, an address
+ * to send the reader to, or a stream. `open` may be called more than once; whoever gets a stream reads it to its end or cancels it.
  */
 export type BlobSource =
   | { readonly kind: "file"; readonly path: string }
@@ -44,7 +50,7 @@ export type BlobSource =
   | { readonly kind: "url"; readonly url: string }
   | {
       readonly kind: "stream";
-      readonly open: (range?: ByteRange, options?: OperationOptions) => Promise<ReadableStream<Uint8Array>>;
+      readonly open: (range?: ByteRange, options?: OpenBlobOptions) => Promise<ReadableStream<Uint8Array>>;
     };
 
 /** A blob that was found, not yet read. */

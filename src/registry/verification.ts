@@ -25,11 +25,14 @@ export interface Verifier {
 export interface VerifyOptions extends OperationOptions {
   /** Told up to which byte of the blob they have come, after each piece that is new. */
   readonly onBytes?: (bytes: number) => void;
+  /** Whether the digest is checked too, and not the size alone; it is if absent. */
+  readonly checksDigest?: boolean;
 }
 
 /** Begins to verify the blob that `descriptor` describes. */
-export function createVerifier(descriptor: Descriptor, { signal, onBytes }: VerifyOptions = {}): Verifier {
-  const take = createDigestCheck(descriptor, onBytes);
+export function createVerifier(descriptor: Descriptor, options: VerifyOptions = {}): Verifier {
+  const { signal } = options;
+  const take = createDigestCheck(descriptor, options);
   const open = new Set<SourceReader>();
   let failure: unknown;
 
@@ -118,9 +121,9 @@ function readerOf(stream: ReadableStream<Uint8Array>) {
 const nothing = new Uint8Array(0);
 
 /** Checks bytes at a position: that there are not too many, and, once all were seen in order, their digest. */
-function createDigestCheck(descriptor: Descriptor, onBytes: ((bytes: number) => void) | undefined) {
+function createDigestCheck(descriptor: Descriptor, { onBytes, checksDigest = true }: VerifyOptions) {
   const { digest, size } = descriptor;
-  const hasher = createHasher(algorithmOf(digest));
+  const hasher = checksDigest ? createHasher(algorithmOf(digest)) : undefined;
   let hashed = 0;
   let passed = 0;
   let checked = false;
@@ -128,14 +131,14 @@ function createDigestCheck(descriptor: Descriptor, onBytes: ((bytes: number) => 
     const end = position + bytes.byteLength;
     if (end > size) throw wrongSize(descriptor, `more than ${size}`);
     if (position <= hashed && end > hashed) {
-      hasher.update(position === hashed ? bytes : bytes.subarray(hashed - position));
+      hasher?.update(position === hashed ? bytes : bytes.subarray(hashed - position));
       hashed = end;
     }
     if (end > passed) {
       passed = end;
       onBytes?.(end);
     }
-    if (hashed < size || checked) return;
+    if (!hasher || hashed < size || checked) return;
     checked = true;
     checkDigest(descriptor, hasher.digest());
   };

@@ -11,11 +11,16 @@ const someOperations = fc.array(anyOperation, { minLength: 5, maxLength: 60, siz
 /** Any order of operations does the same as in memory. */
 export function describeModel({ testWith, runs, isRemote }: Contract): void {
   const seen = isRemote ? withPlainMounts : (registry: Registry) => registry;
+  // Over HTTP nobody knows how much was kept of a body that ended early.
+  const isCertain = (operation: Operation): boolean =>
+    !(isRemote && operation.kind === "appendUpload" && operation.short);
   describe("any operations", () => {
     testWith("a registry answers as the one in memory does when anything is done in any order", (use) =>
       fc.assert(
         fc.asyncProperty(fc.boolean(), someOperations, (prepared, operations) =>
-          use((registry) => compare(seen(registry), seen(createMemoryRegistry()), operations, prepared)),
+          use((registry) =>
+            compare(seen(registry), seen(createMemoryRegistry()), operations.filter(isCertain), prepared),
+          ),
         ),
         { numRuns: runs },
       ),

@@ -1,5 +1,6 @@
 import type { Descriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import { openBlob } from "../blobs.ts";
 import { createLimiter } from "../concurrency.ts";
@@ -66,22 +67,34 @@ async function mount(
   return undefined;
 }
 
+function wrongBytes(error: RegistryError): RegistryError {
+  return new RegistryError("DIGEST_INVALID", `the source sent other bytes: ${error.message}`, {
+    cause: error,
+  });
+}
+
 async function sendBlob({ source, destination, signal, report }: Run, descriptor: Descriptor): Promise<void> {
   signal.throwIfAborted();
   const { digest, size } = descriptor;
   const handle = await source.registry.getBlob(source.repository, digest, { signal, size });
+  // The digest is checked once, by where the blob goes to: every registry does that.
   const verifier = createVerifier(descriptor, {
     signal,
+    checksDigest: false,
     onBytes: (bytes) => report({ state: "bytes", descriptor, bytes }),
   });
   const reopen = async (offset: number, options: OperationOptions = { signal }) =>
-    verifier.pass(await openBlob(handle, { first: offset, last: size - 1 }, options), offset);
+    verifier.pass(
+      await openBlob(handle, { first: offset, last: size - 1 }, { ...options, isUnverified: true }),
+      offset,
+    );
   try {
     // Opened when it is read: a destination that has a part of it already asks for the rest alone.
-    const body = verifier.pass(() => openBlob(handle, undefined, { signal }));
+    const body = verifier.pass(() => openBlob(handle, undefined, { signal, isUnverified: true }));
     await destination.registry.putBlob(destination.repository, { digest, size }, body, { signal, reopen });
   } catch (error) {
-    throw verifier.failure() ?? error; // the destination may only have seen that the bytes stopped
+    // The destination may only have seen that the bytes stopped.
+    throw verifier.failure() ?? (isRegistryError(error, "DIGEST_INVALID") ? wrongBytes(error) : error);
   } finally {
     verifier.stop();
   }
