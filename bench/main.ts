@@ -5,6 +5,7 @@ import { makeTemporaryFolder } from "../tests/fixtures/processes.ts";
 import type { Bench } from "./measure.ts";
 import { buildBerth, startBerth, startDockerRegistry } from "./peers.ts";
 import { type Row, toMarkdown } from "./report.ts";
+import { clientRows } from "./rows/client.ts";
 import { imageRows } from "./rows/images.ts";
 import { listRows } from "./rows/lists.ts";
 import { processRows } from "./rows/process.ts";
@@ -18,6 +19,7 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   pull: pullRows,
   requests: requestRows,
   images: imageRows,
+  client: clientRows,
   lists: listRows,
   process: processRows,
 };

@@ -21,6 +21,11 @@ export async function buildBerth(folder: string): Promise<void> {
   program = join(folder, "program", "main.js");
 }
 
+/** What runs Berth's command line, as built by {@link buildBerth}. */
+export function berthProgram(): readonly string[] {
+  return [process.execPath, program];
+}
+
 /** Starts Berth over a data folder. */
 export function startBerth(data: string, args: readonly string[] = []): Promise<Peer> {
   return start("berth", (port) =>
@@ -109,15 +114,17 @@ export async function cpuSeconds({ process }: Peer): Promise<number> {
 }
 
 /** MiB of memory that a process and its children hold. */
-export const memory = (peer: Peer): Promise<number> => mebibytes(peer, /VmRSS:\s+(\d+)/);
+export const memory = ({ process }: Peer): Promise<number> => mebibytes(process.pid, /VmRSS:\s+(\d+)/);
 
 /** MiB of memory that they held at most, each for itself, since they started. */
-export const peakMemory = (peer: Peer): Promise<number> => mebibytes(peer, /VmHWM:\s+(\d+)/);
+export const peakMemory = ({ process }: Peer): Promise<number> => peakMemoryOf(process.pid);
 
-async function mebibytes({ process }: Peer, field: RegExp): Promise<number> {
+export const peakMemoryOf = (pid: number): Promise<number> => mebibytes(pid, /VmHWM:\s+(\d+)/);
+
+async function mebibytes(pid: number, field: RegExp): Promise<number> {
   let kib = 0;
-  for (const pid of await family(process.pid)) {
-    kib += Number(field.exec(await readFile(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0);
+  for (const member of await family(pid)) {
+    kib += Number(field.exec(await readFile(`/proc/${member}/status`, "utf8"))?.[1] ?? 0);
   }
   return kib / 1024;
 }

@@ -17,7 +17,7 @@ interface Program {
 const programs = {
   dockerd: { packages: ["docker.io"], purposes: ["tests"], needsRoot: true },
   docker: { packages: ["docker-cli", "docker.io"], purposes: ["tests"], needsRoot: false },
-  skopeo: { packages: ["skopeo"], purposes: ["tests"], needsRoot: false },
+  skopeo: { packages: ["skopeo"], purposes: ["tests", "bench"], needsRoot: false },
   umoci: { packages: ["umoci"], purposes: ["tests"], needsRoot: false },
   podman: { packages: ["podman"], purposes: ["tests"], needsRoot: true },
   buildah: { packages: ["buildah"], purposes: ["tests"], needsRoot: true },
