@@ -88,6 +88,11 @@ export const commands: CommandTable = [
         summary: "Read images from a tar archive",
         load: async () => (await import("./commands/load.ts")).load,
       },
+      {
+        words: "diff",
+        summary: "Show what differs between two images",
+        load: async () => (await import("./commands/diff.ts")).diff,
+      },
     ],
   },
   {
