@@ -1,59 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { lstat, mkdir, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { gzipSync } from "node:zlib";
-import fc from "fast-check";
+import { type Act, filesOf, tarOf } from "../../tests/fixtures/layers.ts";
 import { makeTemporaryFolder, succeed } from "../../tests/fixtures/processes.ts";
-import { isAvailable, programPath } from "../../tests/programs.ts";
-import { mediaTypes } from "../oci/media-types.ts";
-import {
-  repositoryA as a,
-  bytesFor,
-  describeBytes,
-  errorOf,
-  imageBytes,
-  jsonBytes,
-  pushBlob,
-  tags,
-} from "../registry/contract/fixtures.ts";
+import { repositoryA as a, bytesFor, errorOf, pushBlob } from "../registry/contract/fixtures.ts";
 import { createMemoryRegistry } from "../registry/memory.ts";
 import { endMark, smallFile } from "./archive/write.ts";
-import { type ImageFiles, withLayer } from "./layer-files.ts";
-import { openLayout } from "./layout.ts";
-import { plainPlace } from "./names.ts";
-import { formatHeader } from "./tar/headers.ts";
-
-/** What one layer does at a path. */
-type Act = {
-  readonly path: string;
-  readonly kind: "file" | "folder" | "gone" | "opaque";
-  readonly seed: number;
-};
-
-/** A layer as a tar: acts on the same path are left out but the first. */
-function tarOf(acts: readonly Act[]): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  for (const { path, kind, seed } of acts) {
-    const slash = path.lastIndexOf("/") + 1;
-    if (kind === "file") pieces.push(...smallFile(path, bytesFor(seed, seed * 100)));
-    if (kind === "folder" || kind === "opaque")
-      pieces.push(formatHeader({ name: `${path}/`, size: 0, type: "folder" }));
-    if (kind === "gone")
-      pieces.push(...smallFile(`${path.slice(0, slash)}.wh.${path.slice(slash)}`, new Uint8Array(0)));
-    if (kind === "opaque") pieces.push(...smallFile(`${path}/.wh..wh..opq`, new Uint8Array(0)));
-  }
-  return Buffer.concat([...pieces, endMark]);
-}
-
-async function filesOf(layers: readonly Uint8Array[]): Promise<ImageFiles> {
-  const registry = createMemoryRegistry();
-  let files: ImageFiles = new Map();
-  for (const layer of layers) {
-    const descriptor = await pushBlob(registry, a, layer);
-    files = await withLayer(files, { registry, repository: a }, descriptor);
-  }
-  return files;
-}
+import { withLayer } from "./layer-files.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -114,92 +68,7 @@ describe("withLayer", () => {
       expect((await errorOf(read, "MANIFEST_INVALID")).message).toContain(descriptor.digest);
     }
   });
-
-  const path = fc
-    .array(fc.constantFrom("a", "b", "c"), { minLength: 1, maxLength: 3 })
-    .map((parts) => parts.join("/"));
-  const act: fc.Arbitrary<Act> = fc.record({
-    path,
-    kind: fc.constantFrom("file", "file", "folder", "gone", "opaque"),
-    seed: fc.integer({ min: 1, max: 5 }),
-  }) as fc.Arbitrary<Act>; // safe: constantFrom gives one of its arguments
-  const layer = fc.uniqueArray(act, { selector: ({ path }) => path, maxLength: 5 }).map(sane);
-
-  /** A layer that a file system could have made: no file below a file, nothing below what it takes away. */
-  function sane(acts: readonly Act[]): readonly Act[] {
-    const sorted = [...acts].sort((one, other) => (one.path < other.path ? -1 : 1));
-    const possible = sorted.filter(
-      ({ path }) =>
-        !sorted.some(
-          (other) => path.startsWith(`${other.path}/`) && (other.kind === "file" || other.kind === "gone"),
-        ),
-    );
-    const named = new Set(possible.map(({ path }) => path));
-    const parents = possible.flatMap(({ path }) =>
-      [...path.matchAll(/\//g)]
-        .map(({ index }) => path.slice(0, index))
-        .filter((parent) => !named.has(parent)),
-    );
-    const folders = [...new Set(parents)].map((path): Act => ({ path, kind: "folder", seed: 0 }));
-    return [...folders, ...possible].sort((one, other) => (one.path < other.path ? -1 : 1));
-  }
-
-  test.skipIf(!isAvailable("umoci"))(
-    "withLayer has the files that umoci unpacks, whatever the layers do",
-    async () => {
-      let run = 0;
-      await fc.assert(
-        fc.asyncProperty(fc.array(layer, { minLength: 1, maxLength: 4 }), async (layers) => {
-          const tars = layers.map(tarOf);
-          const ours = [...(await filesOf(tars))].filter(([, { type }]) => type === "file");
-          const sizes = Object.fromEntries(ours.map(([name, { size }]) => [name, size]));
-          expect(sizes).toEqual(await unpackWithUmoci(join(folder, `umoci-${run++}`), tars));
-        }),
-        { numRuns: 40 },
-      );
-    },
-    60_000,
-  );
 });
-
-/** Sizes of the files that umoci unpacks from an image of these layers. */
-async function unpackWithUmoci(at: string, layers: readonly Uint8Array[]): Promise<Record<string, number>> {
-  const registry = openLayout(join(at, "layout")).at(plainPlace.registry);
-  const { repository } = plainPlace;
-  const diffIds = layers.map((bytes) => describeBytes(bytes).digest);
-  const config = jsonBytes({
-    os: "linux",
-    architecture: "amd64",
-    rootfs: { type: "layers", diff_ids: diffIds },
-  });
-  const configBlob = { ...(await pushBlob(registry, repository, config)), mediaType: mediaTypes.ociConfig };
-  const blobs = [];
-  for (const bytes of layers) {
-    const blob = await pushBlob(registry, repository, gzipSync(bytes));
-    blobs.push({ ...blob, mediaType: mediaTypes.ociLayerGzip });
-  }
-  await registry.putManifest(repository, {
-    bytes: imageBytes(configBlob, blobs),
-    mediaType: "",
-    tags: tags("1"),
-  });
-  const root = join(at, "root");
-  await succeed(programPath("umoci"), [
-    "raw",
-    "unpack",
-    "--rootless",
-    "--image",
-    `${join(at, "layout")}:1`,
-    root,
-  ]);
-  const sizes: Record<string, number> = {};
-  for (const entry of await readdir(root, { recursive: true })) {
-    const found = await lstat(join(root, entry));
-    if (found.isFile()) sizes[entry] = found.size;
-  }
-  await rm(at, { recursive: true });
-  return sizes;
-}
 
 test("a path that is read is within the image", async () => {
   const files = await filesOf([Buffer.concat([...smallFile("./a//b/../c", bytesFor(1, 10)), endMark])]);
