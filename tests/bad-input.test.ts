@@ -7,7 +7,7 @@ import { startGate } from "./fixtures/gates.ts";
 import { attempt, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { startInTerminal } from "./fixtures/terminals.ts";
-import { newUser, putImage, type User } from "./fixtures/users.ts";
+import { nameOnlyImage, newUser, putImage, type User } from "./fixtures/users.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
 setDefaultTimeout(60_000);
@@ -185,7 +185,7 @@ describe("what was interrupted", () => {
       await terminal.waitForText(/Downloading \[=+> +\] 500kB\/700kB/);
       terminal.write("\u0003");
       expect(await terminal.exited).toBe(130);
-      expect(terminal.output()).toEndWith("berth: interrupted\r\n");
+      expect(terminal.output()).toEndWith("\u001b[31mberth:\u001b[0m interrupted\r\n");
       expect(await images.entries()).toEqual([]);
       const before = gate.ranges.length;
       gate.letPass(Number.POSITIVE_INFINITY);
@@ -197,6 +197,36 @@ describe("what was interrupted", () => {
     } finally {
       await terminal.close();
       await gate.stop();
+    }
+  });
+
+  test("push leaves no tag, and goes on with what is missing when Ctrl-C is typed", async () => {
+    const source = `${berth.host}/bad/source:1`;
+    const digest = await putImage(source, { folder, layers });
+    const { home, images, run } = await newUser(folder);
+    await run("pull", source);
+    const other = await startBerth();
+    const gate = startGate(other.host);
+    const reference = `${gate.host}/bad/pushed:1`;
+    await nameOnlyImage(images, reference);
+    const terminal = startInTerminal(process.execPath, [berthProgram, "push", reference], {
+      env: { HOME: home },
+    });
+    try {
+      gate.letPass(500_000);
+      await terminal.waitForText(/: Pushed.*: Pushed/s);
+      terminal.write("\u0003");
+      expect(await terminal.exited).toBe(130);
+      expect((await run("digest", reference)).exitCode).toBe(1);
+      gate.letPass(Number.POSITIVE_INFINITY);
+      const again = await run("push", reference);
+      expect(again.stdout.match(/: Layer already exists$/gm)).toHaveLength(2);
+      expect(again.stdout.match(/: Pushed$/gm)).toHaveLength(1);
+      expect((await run("digest", reference)).stdout).toBe(`${digest}\n`);
+    } finally {
+      await terminal.close();
+      await gate.stop();
+      await other.stop();
     }
   });
 

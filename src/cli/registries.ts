@@ -7,6 +7,7 @@ import { proxiesOf } from "../client/proxies.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { RegistryName } from "../oci/references.ts";
 import type { Context, Surroundings } from "./command.ts";
+import { printWarning } from "./output/messages.ts";
 
 /** The flags of every command that talks to registries. */
 export const registryFlags = {
@@ -51,7 +52,7 @@ export async function withRemotes<T>(
   context: RegistryContext,
   act: (remotes: Remotes) => Promise<T>,
 ): Promise<T> {
-  const { flags, env, stderr, cwd } = context;
+  const { flags, env, cwd } = context;
   const caFiles = flags["ca-file"].map((file) => resolve(cwd, file));
   const transport = createTransport({ caFiles, proxies: proxiesOf(env) });
   const clients = new Map<RegistryName, Client>();
@@ -78,7 +79,7 @@ export async function withRemotes<T>(
     return await act({ client });
   } finally {
     transport.close();
-    for (const warning of warnings) stderr.write(`berth: warning: ${warning}\n`);
+    for (const warning of warnings) printWarning(context, warning);
   }
 }
 

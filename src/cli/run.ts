@@ -2,6 +2,7 @@ import { asksForHelp, parseArguments } from "./arguments.ts";
 import { type Command, type Context, type Surroundings, UsageError } from "./command.ts";
 import { describeFailure } from "./failures.ts";
 import { describeCommand, describeGroup, describeTable, usageOf } from "./help.ts";
+import { printError } from "./output/messages.ts";
 import { type CommandTable, entriesOf, findCommand, type TableEntry } from "./table.ts";
 
 /** Runs one command line. Resolves to its exit code: 0 done, 1 failed, 2 wrong usage, 130 Ctrl-C. */
@@ -76,7 +77,7 @@ async function runEntry(
     const asJson = "json" in command.flags && args.includes("--json");
     if (asJson)
       stderr.write(`${JSON.stringify({ error: { code: failure.code, message: failure.message } })}\n`);
-    else if (failure.message) stderr.write(`berth: ${failure.message}\n`);
+    else if (failure.message) printError(surroundings, failure.message);
     if (error instanceof UsageError && !asJson) stderr.write(usageAdvice(entry, command));
     return failure.exitCode;
   }

@@ -12,6 +12,7 @@ import {
 } from "../registry/copy.ts";
 import { needsOf } from "../registry/manifests.ts";
 import type { Context, Surroundings } from "./command.ts";
+import { printWarning } from "./output/messages.ts";
 import { createProgress } from "./output/progress/progress.ts";
 import type { ProgressWords } from "./output/progress/words.ts";
 
@@ -32,8 +33,14 @@ export interface Transfer extends Pick<CopyOptions, "platforms" | "referrers" | 
   readonly near?: Place;
 }
 
-/** Copies an image and shows how it goes. */
-export async function transfer(
+/** Copies an image, and shows how it goes and what there is to know of it. */
+export async function transfer(context: TransferContext, transfer: Transfer): Promise<CopyResult> {
+  const result = await copyVisibly(context, transfer);
+  for (const warning of result.warnings) printWarning(context, warning);
+  return result;
+}
+
+async function copyVisibly(
   { flags, stdout, signal }: TransferContext,
   { source, destination, words, near, ...options }: Transfer,
 ): Promise<CopyResult> {

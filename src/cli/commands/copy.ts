@@ -167,8 +167,7 @@ function destinationName(source: LocationName, destination: PlaceLocation): Loca
   return { registry, repository, ...(tag ? { tag } : {}) };
 }
 
-function tell({ flags, stdout, stderr }: CopyContext, destination: string, result: CopyResult): void {
-  for (const warning of result.warnings) stderr.write(`berth: warning: ${warning}\n`);
+function tell({ flags, stdout }: CopyContext, destination: string, result: CopyResult): void {
   const { descriptor: image, tags, bytesSent: bytes } = result;
   if (flags.json) writeJson(stdout, { state: "copied", destination, image, tags, bytes });
   else if (flags.quiet) stdout.write(`${image.digest}\n`);

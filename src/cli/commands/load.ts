@@ -84,7 +84,7 @@ async function loadOne(
   archive: LayoutArchive,
   entry: LayoutEntry,
 ): Promise<void> {
-  const { flags, stdout, stderr } = context;
+  const { flags, stdout } = context;
   const { registry, repository, tag, descriptor } = entry;
   const source = { registry: archive.at(registry), repository };
   const destination = { registry: layout.at(registry), repository };
@@ -96,7 +96,6 @@ async function loadOne(
     words: copyWords,
     near: destination,
   });
-  for (const warning of result.warnings) stderr.write(`berth: warning: ${warning}\n`);
   const name = tag && familiarReference(referenceOf(entry));
   const { digest } = result.descriptor;
   if (flags.json) writeJson(stdout, { state: "loaded", reference: name, digest, bytes: result.bytesSent });

@@ -5,6 +5,7 @@ import type { RegistryName } from "../../oci/references.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
 import { parseRegistry } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
+import { printError, printWarning } from "../output/messages.ts";
 import { loginOptions, registryFlags, withRemotes } from "../registries.ts";
 
 const operands = { server: { value: "SERVER", optional: true, completion: "registry" } } as const;
@@ -34,7 +35,7 @@ skopeo have it too: in its config.json, or with the credential helper named ther
     { line: "berth login -u ci --password-stdin registry.example.com < password.txt", does: "asks nothing" },
   ],
   async run(context) {
-    const { flags, operands, stdout, stderr } = context;
+    const { flags, operands, stdout } = context;
     const registry = parseRegistry(operands.server);
     const credentials = await askCredentials(context, registry);
     const kept = credentials
@@ -42,12 +43,12 @@ skopeo have it too: in its config.json, or with the credential helper named ther
       : await useKeptLogin(context, registry);
     const { place, isVerified } = kept;
     if (!isVerified) {
-      stderr.write(`berth: warning: ${registry} did not ask who logs in, so that nothing was verified\n`);
+      printWarning(context, `${registry} did not ask who logs in, so that nothing was verified`);
     }
     if (place && !place.helper) {
-      stderr.write(
-        `berth: warning: the login is kept unencrypted in ${place.file}: a credential helper, named there as ` +
-          "credsStore, keeps it safer\n",
+      printWarning(
+        context,
+        `the login is kept unencrypted in ${place.file}: a credential helper, named there as credsStore, keeps it safer`,
       );
     }
     if (flags.json) writeJson(stdout, { registry, isVerified, ...place });
@@ -67,10 +68,10 @@ async function askCredentials(
   context: LoginContext,
   registry: RegistryName,
 ): Promise<Credentials | undefined> {
-  const { flags, stdin, stderr } = context;
+  const { flags, stdin } = context;
   if (flags.password !== undefined) {
     if (flags["password-stdin"]) throw new UsageError("--password and --password-stdin exclude each other");
-    stderr.write("berth: warning: --password can be seen by others on this machine: use --password-stdin\n");
+    printWarning(context, "--password can be seen by others on this machine: use --password-stdin");
   }
   if (flags["password-stdin"]) {
     if (!flags.username) throw new UsageError("--password-stdin needs --username");
@@ -130,7 +131,7 @@ async function useKeptLogin(context: LoginContext, registry: RegistryName): Prom
     return { isVerified: await verify(context, registry, dockerCredentials(loginOptions(context))) };
   } catch (error) {
     if (!stdin.isTerminal || context.signal.aborted) throw error;
-    stderr.write(`berth: ${error instanceof Error ? error.message : String(error)}\n`);
+    printError(context, error instanceof Error ? error.message : String(error));
     return logIn(context, registry, await promptCredentials(context, registry));
   }
 }

@@ -2,6 +2,7 @@ import { eraseLogin, type LoginPlace } from "../../client/docker-credentials.ts"
 import { defineCommand } from "../command.ts";
 import { parseRegistry } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
+import { printWarning } from "../output/messages.ts";
 import { loginOptions } from "../registries.ts";
 
 /** `berth logout`. */
@@ -10,15 +11,16 @@ export const logout = defineCommand({
   flags: { json: { type: "switch", summary: "print the result as JSON" } },
   description: "SERVER is docker.io if absent.",
   async run(context) {
-    const { flags, operands, stdout, stderr } = context;
+    const { flags, operands, stdout } = context;
     const registry = parseRegistry(operands.server);
     const { erased, remaining } = await eraseLogin(registry, loginOptions(context));
     if (flags.json) writeJson(stdout, { registry, erased, remaining });
     else if (erased.length > 0) stdout.write(`Removing login credentials for ${registry}\n`);
     else stdout.write(`Not logged in to ${registry}\n`);
     for (const place of remaining) {
-      stderr.write(
-        `berth: warning: ${describePlace(place)} still has a login to ${registry}, which is used from now on\n`,
+      printWarning(
+        context,
+        `${describePlace(place)} still has a login to ${registry}, which is used from now on`,
       );
     }
     return 0;

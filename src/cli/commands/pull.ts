@@ -98,7 +98,7 @@ function isTold({ flags }: PullContext): boolean {
 }
 
 async function pullOne(context: PullContext, { remote, reference, platforms }: Pull): Promise<void> {
-  const { flags, stdout, stderr, signal } = context;
+  const { flags, stdout, signal } = context;
   const { registry, repository, tag, digest } = reference;
   const local = { registry: openLocalImages(context).at(registry), repository };
   const found = await getManifestOf(remote, reference, { signal });
@@ -113,7 +113,6 @@ async function pullOne(context: PullContext, { remote, reference, platforms }: P
     words: pullWords,
     near: local,
   });
-  for (const warning of result.warnings) stderr.write(`berth: warning: ${warning}\n`);
   tell(context, reference, { found, result, isNew: before !== result.descriptor.digest });
 }
 

@@ -89,7 +89,7 @@ interface Push {
 }
 
 async function pushOne(context: PushContext, { images, remote, reference }: Push): Promise<void> {
-  const { flags, stdout, stderr } = context;
+  const { flags, stdout } = context;
   const { registry, repository, tag } = reference;
   const local = { registry: images.at(registry), repository };
   const platforms = flags.platform.map(parsePlatform);
@@ -103,7 +103,6 @@ async function pushOne(context: PushContext, { images, remote, reference }: Push
     words: pushWords,
     ...(platforms.length === 0 ? { near: local } : {}), // an index that is made of some is not here
   });
-  for (const warning of result.warnings) stderr.write(`berth: warning: ${warning}\n`);
   const { descriptor, tags, bytesSent } = result;
   const name = formatReference(reference);
   if (flags.json)

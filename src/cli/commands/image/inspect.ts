@@ -6,6 +6,7 @@ import { resolveImage } from "../../images/resolve-image.ts";
 import { imagesFlag } from "../../local-images.ts";
 import { compileTemplate } from "../../output/go-template/template.ts";
 import { writeJson } from "../../output/json.ts";
+import { printError } from "../../output/messages.ts";
 
 /** `berth image inspect`. */
 export const imageInspect = defineCommand({
@@ -27,7 +28,7 @@ export const imageInspect = defineCommand({
     { line: "berth image inspect -f '{{index .RepoDigests 0}}' app:1.0", does: "name and digest" },
   ],
   async run(context) {
-    const { flags, operands, stdout, stderr } = context;
+    const { flags, operands, stdout } = context;
     const { images } = await readImages(context);
     const found: Readonly<Record<string, unknown>>[] = [];
     let isMissing = false;
@@ -37,7 +38,7 @@ export const imageInspect = defineCommand({
       } catch (error) {
         if (!isRegistryError(error)) throw error;
         isMissing = true;
-        stderr.write(`berth: ${error.message}\n`);
+        printError(context, error.message);
       }
     }
     if (flags.json || flags.format === "json") for (const each of found) writeJson(stdout, each);

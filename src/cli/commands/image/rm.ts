@@ -6,6 +6,7 @@ import { planRemoval } from "../../images/removal.ts";
 import { resolveImage } from "../../images/resolve-image.ts";
 import { imagesFlag } from "../../local-images.ts";
 import { writeJson } from "../../output/json.ts";
+import { printError } from "../../output/messages.ts";
 
 const operands = { images: { value: "IMAGE", multiple: true, completion: "image" } } as const;
 const flags = {
@@ -32,7 +33,7 @@ beginning of its ID it goes at once, unless it has several names.`,
       } catch (error) {
         if (!isRegistryError(error)) throw error;
         isFailed ||= !(context.flags.force && isRegistryError(error, "MANIFEST_UNKNOWN"));
-        context.stderr.write(`berth: ${error.message}\n`);
+        printError(context, error.message);
       }
     }
     return isFailed ? 1 : 0;
