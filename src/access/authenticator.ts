@@ -121,9 +121,11 @@ async function identify(
   if (header === "") return { caller: await anonymous(access), expiresAt: Number.POSITIVE_INFINITY };
   const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(header) ?? [];
   if (scheme.toLowerCase() === "bearer" && !isSecret(value)) return bySignedToken(options, value, now);
+  // A browser's session, which the server reads from its cookie.
+  const isSession = scheme === "Session";
   const login =
-    scheme.toLowerCase() === "bearer"
-      ? await logins.bySecret(value, "token")
+    isSession || scheme.toLowerCase() === "bearer"
+      ? await logins.bySecret(value, isSession ? "refresh" : "token")
       : await logins.byPassword(...parseBasic(scheme, value), address());
   return {
     caller: await callerOf(access, login.account, login.credential),

@@ -20,10 +20,9 @@ export interface Caller {
   readonly scopes?: readonly Scope[];
 }
 
-/** What the record calls somebody: an account's name, `anonymous`, or `workload:` and a rule's name. */
+/** What the record calls somebody: an account's name, or `anonymous`. */
 export function actorOf(identity: Identity): string {
-  if (identity.kind === "anonymous") return "anonymous";
-  return identity.kind === "workload" ? `workload:${identity.name}` : identity.name;
+  return identity.kind === "anonymous" ? "anonymous" : identity.name;
 }
 
 const nameShape = /^[a-z0-9](?:[a-z0-9._@+-]{0,62}[a-z0-9])?$/;

@@ -1,7 +1,12 @@
 import { createHash, randomBytes } from "node:crypto";
 
 /** What a secret is for, told by its beginning, so that a scanner for leaked secrets finds it. */
-const prefixes = { person: "berth_pat_", robot: "berth_robot_", refresh: "berth_refresh_" } as const;
+const prefixes = {
+  person: "berth_pat_",
+  robot: "berth_robot_",
+  refresh: "berth_refresh_",
+  workload: "berth_job_",
+} as const;
 
 /** A new secret of 256 random bits. It is shown once; what is stored is its {@link secretHash}. */
 export function makeSecret(kind: keyof typeof prefixes): string {
@@ -13,7 +18,7 @@ export function isSecret(text: string): boolean {
   return secretShape.test(text);
 }
 
-const secretShape = /^berth_(?:pat|robot|refresh)_[A-Za-z0-9_-]{43}$/;
+const secretShape = /^berth_(?:pat|robot|refresh|job)_[A-Za-z0-9_-]{43}$/;
 
 /** SHA-256: slow hashes are for what people think up, not for random bits. */
 export function secretHash(secret: string): Uint8Array {

@@ -21,8 +21,6 @@ export interface TokenClaims {
   readonly epoch?: number;
   /** The credential it was made from, unless that was a password. */
   readonly cid?: string;
-  /** The rule by which a workload got it. */
-  readonly rule?: string;
   /** What it allows at most. https://distribution.github.io/distribution/spec/auth/jwt/ */
   readonly access: readonly {
     readonly type: string;

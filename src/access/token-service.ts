@@ -30,8 +30,11 @@ export interface TokenRequest {
   readonly offline: boolean;
   /** The program that asks, for the list of logins. */
   readonly client: string;
+  /** How long one may log in again with what is given for that; 90 days if absent. */
+  readonly refreshMs?: number;
 }
 
+/** For those who have a password; those of a provider log in there again sooner. */
 const refreshLifetimeMs = 90 * 86_400_000;
 const mostScopes = 100;
 
@@ -41,7 +44,13 @@ const mostScopes = 100;
  * https://distribution.github.io/distribution/spec/auth/token/
  */
 export function createTokenService(access: AccessMetadata, signer: TokenSigner) {
-  return async ({ login, scopes, offline, client }: TokenRequest): Promise<IssuedToken> => {
+  return async ({
+    login,
+    scopes,
+    offline,
+    client,
+    refreshMs = refreshLifetimeMs,
+  }: TokenRequest): Promise<IssuedToken> => {
     const caller = login ? await callerOf(access, login.account, login.credential) : await anonymous(access);
     const granted = grantScopes(caller, scopes);
     const issuedAt = new Date();
@@ -58,14 +67,20 @@ export function createTokenService(access: AccessMetadata, signer: TokenSigner) 
       expiresIn: tokenLifetimeS,
       issuedAt,
       scopes: granted,
-      ...(wantsRefresh ? { refreshToken: await makeRefreshToken(access, login, client) } : {}),
+      ...(wantsRefresh ? { refreshToken: await makeRefreshToken(access, login, client, refreshMs) } : {}),
     };
   };
 }
 
 export type TokenService = ReturnType<typeof createTokenService>;
 
-async function makeRefreshToken(access: AccessMetadata, { account }: Login, client: string): Promise<string> {
+/** Makes what a client logs in again with, and a browser has as its session. */
+export async function makeRefreshToken(
+  access: AccessMetadata,
+  { account }: Login,
+  client: string,
+  lifetimeMs: number,
+): Promise<string> {
   const secret = makeSecret("refresh");
   await access.createCredential({
     id: makeCredentialId(),
@@ -73,7 +88,7 @@ async function makeRefreshToken(access: AccessMetadata, { account }: Login, clie
     kind: "refresh",
     name: client.replace(/[^\w ./+-]/g, "?").slice(0, 64),
     hash: secretHash(secret),
-    expiresAt: Date.now() + refreshLifetimeMs,
+    expiresAt: Date.now() + lifetimeMs,
   });
   return secret;
 }

@@ -11,15 +11,19 @@ import { createTokenAdministration, type TokenAdministration } from "../access/t
 import { createTokenService } from "../access/token-service.ts";
 import { everyRepository } from "../oci/repository-patterns.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { AccessMetadata } from "../store/metadata/access.ts";
+import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
 import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
 import type { Metadata } from "../store/metadata/metadata.ts";
 import { createAccountsGate } from "./accounts-gate.ts";
+import { addressOf } from "./addresses.ts";
 import { createAuditTrail } from "./audit-trail.ts";
+import type { Connection } from "./context.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
 import type { Log } from "./log.ts";
+import { createLoginPages } from "./login-pages.ts";
 import { watchPasswordFile } from "./password-file.ts";
+import type { Providers } from "./providers.ts";
 import type { Settings } from "./settings.ts";
 import { createTokenEndpoint } from "./token-endpoint.ts";
 import { serviceName, tokenPath } from "./token-realm.ts";
@@ -81,6 +85,10 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
     setInterval(() => {
       action().catch((error) => log.error({ err: error }, "could not keep accounts in order"));
     }, ms);
+  const { people, workloads } = await openProviders(settings, access);
+  if (options.isFirst) await workloads?.prepare();
+  const loggedIn = (account: AccountRow, request: Request, connection: Connection, detail: string): void =>
+    auditLog.note(login(account, addressOf(request, connection), detail));
   const { htpasswd } = settings.access;
   const passwordFile =
     htpasswd !== undefined && options.isFirst
@@ -108,7 +116,13 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
       tokens: createTokenAdministration(changing, accounts.find),
       audit,
     },
-    pages: { [tokenPath]: createTokenEndpoint({ logins, issue: createTokenService(access, signer) }) },
+    pages: {
+      [tokenPath]: createTokenEndpoint({
+        ...{ logins, people, workloads, loggedIn },
+        issue: createTokenService(access, signer),
+      }),
+      ...(people && createLoginPages({ people, publicUrl, access, loggedIn })),
+    },
     async close() {
       for (const timer of timers) clearInterval(timer);
       passwordFile?.close();
@@ -127,6 +141,26 @@ function limitsOf({ limits }: Settings, processes: number) {
     bytesPerHour: limit["bytes-per-hour"],
   }));
   return createRequestLimits(read, processes);
+}
+
+/** What speaks OpenID Connect is loaded where the settings ask for it. */
+async function openProviders(settings: Settings, access: AccessMetadata): Promise<Providers> {
+  const { oidc, workloads } = settings.access;
+  if (!oidc && workloads.length === 0) return { people: undefined, workloads: undefined };
+  const { createProviders } = await import("./providers.ts");
+  return createProviders(settings, access);
+}
+
+function login(account: AccountRow, address: string, detail: string): AuditEntry {
+  return {
+    at: Date.now(),
+    actor: account.name,
+    credential: account.source,
+    address,
+    action: "login",
+    outcome: "done",
+    detail,
+  };
 }
 
 function failedLogin(account: string | undefined, address: string, detail: string): AuditEntry {

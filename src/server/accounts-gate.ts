@@ -12,6 +12,7 @@ import type { Caller as ApiCaller, Need } from "./api/operations.ts";
 import type { AuditTrail, GuardedEntry } from "./audit-trail.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { RouteKind } from "./routes.ts";
+import { credentialsOf } from "./sessions.ts";
 import { challengeHeader } from "./token-realm.ts";
 
 export interface AccountsGateOptions {
@@ -52,7 +53,7 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
       return caller instanceof Promise ? caller.then(letIn) : letIn(caller);
     },
     async authorize(request, need, connection): Promise<ApiCaller> {
-      const header = request.headers.get("authorization");
+      const header = credentialsOf(request);
       const caller = await authenticator.authenticate(header, () => addressOf(request, connection));
       const { guard, actor } = entryOf(caller);
       checkNeed(caller, guard, need);

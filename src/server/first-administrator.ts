@@ -49,11 +49,15 @@ export async function ensureAdministrator(
 
 function readPassword(settings: Settings): string | undefined {
   const file = settings.access["admin-password-file"];
-  if (file === undefined) return undefined;
+  return file === undefined ? undefined : readSecretFile("access.admin-password-file", file);
+}
+
+/** A secret that stands alone in a file. @throws SettingsError */
+export function readSecretFile(setting: string, file: string): string {
   try {
     return readFileSync(file, "utf8").replace(/\r?\n$/, "");
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(`access.admin-password-file is ${JSON.stringify(file)}: ${reason}`, { cause });
+    throw new SettingsError(`${setting} is ${JSON.stringify(file)}: ${reason}`, { cause });
   }
 }

@@ -5,6 +5,7 @@ import { findRuleFaults } from "../tagging/rule-faults.ts";
 import { tagRule } from "../tagging/rules.ts";
 import { repositoryPattern } from "./api/schemas.ts";
 import { logLevels } from "./log.ts";
+import { oidcSettings, workloadRule } from "./login-settings.ts";
 import { sizeSetting } from "./sizes.ts";
 
 const quota = z.strictObject({
@@ -38,8 +39,10 @@ const schema = z.strictObject({
       open: z.enum(["none", "pull", "push"]).optional(),
       "admin-password-file": z.string().min(1).optional(),
       htpasswd: z.string().min(1).optional(),
+      oidc: oidcSettings.optional(),
+      workloads: z.array(workloadRule).default([]),
     })
-    .default({}),
+    .default({ workloads: [] }),
   audit: z.strictObject({ "retain-days": z.coerce.number().positive().optional() }).default({}),
   "public-url": z.url({ protocol: /^https?$/ }).optional(),
   tags: z.array(tagRule).default([]),

@@ -1,7 +1,10 @@
 import type { Login, Logins } from "../access/logins.ts";
+import type { PeopleLogin } from "../access/oidc/oidc.ts";
+import type { Workloads } from "../access/oidc/workloads.ts";
 import type { IssuedToken, TokenService } from "../access/token-service.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { formatScope, parseScopes } from "../oci/scopes.ts";
+import type { AccountRow } from "../store/metadata/access.ts";
 import { addressOf } from "./addresses.ts";
 import type { Connection } from "./context.ts";
 import { jsonResponse } from "./responses.ts";
@@ -9,6 +12,12 @@ import { jsonResponse } from "./responses.ts";
 export interface TokenEndpointOptions {
   readonly logins: Logins;
   readonly issue: TokenService;
+  /** Where people log in with a provider. */
+  readonly people?: PeopleLogin | undefined;
+  /** Where build jobs are let in. */
+  readonly workloads?: Workloads | undefined;
+  /** Records who logged in with a provider or as a job. */
+  readonly loggedIn: (account: AccountRow, request: Request, connection: Connection, detail: string) => void;
 }
 
 /** What a client asks for, in whichever of the two ways. */
@@ -16,24 +25,31 @@ interface Asked {
   readonly form: URLSearchParams;
   readonly login: Login | undefined;
   readonly offline: boolean;
+  readonly refreshMs?: number;
 }
 
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
+const exchangeGrant = "urn:ietf:params:oauth:grant-type:token-exchange";
 const longestForm = 64 * 1024;
 
 /**
  * The token service: GET as https://distribution.github.io/distribution/spec/auth/token/, POST as
  * https://distribution.github.io/distribution/spec/auth/oauth/.
  */
-export function createTokenEndpoint({ logins, issue }: TokenEndpointOptions) {
+export function createTokenEndpoint(options: TokenEndpointOptions) {
+  const { logins, issue } = options;
   return async (query: URLSearchParams, request: Request, connection: Connection): Promise<Response> => {
     const address = () => addressOf(request, connection);
-    const asked =
-      request.method === "POST"
-        ? await readForm(logins, request, address)
-        : await readQuery(logins, query, request, address);
+    const form = request.method === "POST" ? await readForm(request) : undefined;
+    if (form?.get("grant_type") === exchangeGrant) return exchange(options, form, request, connection);
+    const asked = form
+      ? await loginByForm(options, form, request, connection)
+      : await readQuery(logins, query, request, address);
+    if (asked instanceof Response) return asked;
     const scopes = asked.form.getAll("scope").flatMap(parseScopes);
     const client = asked.form.get("client_id") ?? "";
-    return answer(await issue({ login: asked.login, offline: asked.offline, scopes, client }));
+    const { login, offline, refreshMs } = asked;
+    return answer(await issue({ login, offline, scopes, client, ...(refreshMs && { refreshMs }) }));
   };
 }
 
@@ -68,25 +84,81 @@ function byPair(logins: Logins, username: string, password: string, address: () 
   return logins.byPassword(username, password, address());
 }
 
-async function readForm(logins: Logins, request: Request, address: () => string): Promise<Asked> {
-  if (Number(request.headers.get("content-length") ?? 0) > longestForm)
-    throw new RegistryError("REQUEST_INVALID", "the form is too long");
+async function readForm(request: Request): Promise<URLSearchParams> {
+  const tooLong = new RegistryError("REQUEST_INVALID", "the form is too long");
+  if (Number(request.headers.get("content-length") ?? 0) > longestForm) throw tooLong;
   const text = await request.text();
-  if (text.length > longestForm) throw new RegistryError("REQUEST_INVALID", "the form is too long");
-  const form = new URLSearchParams(text);
+  if (text.length > longestForm) throw tooLong;
+  return new URLSearchParams(text);
+}
+
+async function loginByForm(
+  options: TokenEndpointOptions,
+  form: URLSearchParams,
+  request: Request,
+  connection: Connection,
+): Promise<Asked | Response> {
+  const { logins } = options;
   const offline = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
     case "password": {
       const [username, password] = [form.get("username") ?? "", form.get("password") ?? ""];
+      const address = () => addressOf(request, connection);
       return { form, offline, login: await byPair(logins, username, password, address) };
     }
     case "refresh_token": {
       const secret = form.get("refresh_token") ?? "";
       return { form, offline: false, login: await logins.bySecret(secret, "refresh") };
     }
+    case deviceGrant:
+      return loginByDevice(options, form, request, connection);
     default:
-      throw new RegistryError("REQUEST_INVALID", "grant_type must be password or refresh_token");
+      throw new RegistryError(
+        "REQUEST_INVALID",
+        `grant_type must be password, refresh_token, ${deviceGrant} or ${exchangeGrant}`,
+      );
   }
+}
+
+/** https://www.rfc-editor.org/rfc/rfc8628#section-3.4: the provider is asked each time that the client asks. */
+async function loginByDevice(
+  { people, loggedIn }: TokenEndpointOptions,
+  form: URLSearchParams,
+  request: Request,
+  connection: Connection,
+): Promise<Asked | Response> {
+  if (!people) throw new RegistryError("UNSUPPORTED", "this registry has no provider to log in with");
+  const account = await people.pollDevice(form.get("device_code") ?? "");
+  // "the authorization server [...] error codes": the client goes on asking.
+  if (typeof account === "string")
+    return jsonResponse(400, { error: account }, { "cache-control": "no-store" });
+  loggedIn(account, request, connection, "by device");
+  return { form, login: { account }, offline: true, refreshMs: people.sessionMs };
+}
+
+/** https://www.rfc-editor.org/rfc/rfc8693: a job's token from its issuer becomes one of this registry's. */
+async function exchange(
+  { workloads, loggedIn }: TokenEndpointOptions,
+  form: URLSearchParams,
+  request: Request,
+  connection: Connection,
+): Promise<Response> {
+  if (!workloads) throw new RegistryError("UNSUPPORTED", "this registry has no rules for workloads");
+  const { account, secret, id, expiresAt, subject } = await workloads.exchange(
+    form.get("subject_token") ?? "",
+  );
+  loggedIn(account, request, connection, `${subject}, token ${id}`);
+  return jsonResponse(
+    200,
+    {
+      access_token: secret,
+      issued_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      token_type: "Bearer",
+      expires_in: Math.floor((expiresAt - Date.now()) / 1000),
+      username: account.name,
+    },
+    { "cache-control": "no-store" },
+  );
 }
 
 function answer(issued: IssuedToken): Response {

@@ -11,7 +11,7 @@ import { pageQuery } from "./schemas.ts";
 /** An account, as answers show it. */
 const account = z.object({
   name: z.string(),
-  kind: z.enum(["person", "robot"]),
+  kind: z.enum(["person", "robot", "workload"]),
   source: z.string().describe("Who says that it exists: local, htpasswd, or a provider's address"),
   disabled: z.boolean(),
   groups: z.array(z.string()),

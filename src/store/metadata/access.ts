@@ -6,7 +6,7 @@ export interface AccountRow {
   /** Never used again, also when the account is gone. */
   readonly id: number;
   readonly name: string;
-  readonly kind: "person" | "robot";
+  readonly kind: "person" | "robot" | "workload";
   /** Who says that it exists: Berth itself, a file of passwords, or a provider's address. */
   readonly source: string;
   /** How the source knows it; a provider's subject. */
@@ -115,6 +115,8 @@ export interface AccessMetadata {
   revokeCredential(accountId: number, id: string): Promise<boolean>;
   /** Notes when credentials were last used; does not raise the version. */
   touchCredentials(uses: ReadonlyMap<string, number>): Promise<void>;
+  /** Resolves to whether this was not used before; remembers it until `until`, in milliseconds since 1970. */
+  useOnce(hash: Uint8Array, until: number, now: number): Promise<boolean>;
   /** Removes what expired before `now`. */
   removeExpiredCredentials(now: number): Promise<void>;
 

@@ -4,7 +4,7 @@ import type { Eventually } from "./eventually.ts";
 export interface AuditEntry {
   /** Milliseconds since 1970. */
   readonly at: number;
-  /** An account's name, `anonymous`, or `workload:` and a rule's name. */
+  /** An account's name, or `anonymous`. */
   readonly actor: string;
   /** Which credential, never its secret: `none`, `password`, `token abc`. */
   readonly credential: string;

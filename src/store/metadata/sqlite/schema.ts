@@ -1,6 +1,6 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
-import { accessTables, auditTables } from "./access/schema.ts";
+import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
 import { tagTables } from "./tags/schema.ts";
 import { usageTables } from "./usage-schema.ts";
 
@@ -106,6 +106,7 @@ const migrations: readonly string[] = [
   tagTables,
   auditTables,
   usageTables,
+  usedTokenTables,
 ];
 
 /** The version that this program writes. */

@@ -9,6 +9,7 @@ type CredentialMetadata = Pick<
   | "createCredential"
   | "revokeCredential"
   | "touchCredentials"
+  | "useOnce"
   | "removeExpiredCredentials"
 >;
 
@@ -50,6 +51,11 @@ export function createCredentialMetadata(
   const touch = prepare<null, [number, string]>("UPDATE credentials SET last_used_at = ? WHERE id = ?");
   const removeExpired = prepare<null, [number]>("DELETE FROM credentials WHERE expires_at <= ?");
 
+  const use = prepare<{ until: number }, [Uint8Array, number]>(
+    "INSERT INTO used_tokens (hash, until) VALUES (?, ?) ON CONFLICT DO NOTHING RETURNING until",
+  );
+  const forget = prepare<null, [number]>("DELETE FROM used_tokens WHERE until < ?");
+
   return {
     findCredential: (hash, now) => toCredential(byHash.get(hash, now)),
     getCredential: (id, now) => toCredential(byId.get(id, now)),
@@ -65,6 +71,11 @@ export function createCredentialMetadata(
     touchCredentials: (uses) =>
       write(() => {
         for (const [id, at] of uses) touch.run(at, id);
+      }),
+    useOnce: (hash, until, now) =>
+      write(() => {
+        forget.run(now);
+        return use.get(hash, until) !== null;
       }),
     removeExpiredCredentials: (now) => write(() => void removeExpired.run(now)),
   };

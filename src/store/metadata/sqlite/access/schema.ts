@@ -52,6 +52,11 @@ export const accessTables = `
   ) STRICT, WITHOUT ROWID;
 `;
 
+/** Hashes of tokens that are taken only once. */
+export const usedTokenTables = `
+  CREATE TABLE used_tokens (hash BLOB PRIMARY KEY, until INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
 /** The table of the record, another step. */
 export const auditTables = `
   CREATE TABLE audit (

@@ -1,0 +1,110 @@
+import type { PeopleLogin } from "../access/oidc/oidc.ts";
+import type { StartedLogin } from "../access/oidc/provider.ts";
+import { makeRefreshToken } from "../access/token-service.ts";
+import { RegistryError } from "../oci/errors.ts";
+import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
+import type { Connection } from "./context.ts";
+import type { Pages } from "./handler.ts";
+import { emptyResponse, jsonResponse } from "./responses.ts";
+import { readCookie, sessionCookieName } from "./sessions.ts";
+import { baseUrlOf } from "./token-realm.ts";
+
+export interface LoginPagesOptions {
+  readonly people: PeopleLogin;
+  readonly publicUrl: string | undefined;
+  readonly access: AccessMetadata;
+  /** Records who logged in. */
+  readonly loggedIn: (account: AccountRow, request: Request, connection: Connection, detail: string) => void;
+}
+
+const stateCookie = "berth_login";
+const stateLifetimeS = 600;
+
+/** Logging in with a provider: `/login` and its way back for browsers, `/login/device` for the command line. */
+export function createLoginPages(options: LoginPagesOptions): Pages {
+  const { people, publicUrl, access, loggedIn } = options;
+  return {
+    "/login": async (query, request) => {
+      requireMethod(request, "GET");
+      const base = baseUrlOf(request, publicUrl);
+      const { url, login } = await people.begin(`${base}/login/callback`);
+      const kept = { ...login, target: localPath(query.get("then")) };
+      return redirect(url.href, [cookie(stateCookie, encode(kept), base, stateLifetimeS, "Lax")]);
+    },
+    "/login/callback": async (query, request, connection) => {
+      requireMethod(request, "GET");
+      const base = baseUrlOf(request, publicUrl);
+      const kept = decode(readCookie(request, stateCookie));
+      if (!kept) throw new RegistryError("UNAUTHORIZED", `the login was not begun here: go to ${base}/login`);
+      const account = await people.finish(new URL(`${base}/login/callback?${query}`), kept);
+      loggedIn(account, request, connection, "by browser");
+      const session = await makeRefreshToken(access, { account }, "browser", people.sessionMs);
+      return redirect(kept.target, [
+        cookie(stateCookie, "", base, 0, "Lax"),
+        cookie(sessionCookieName, session, base, Math.floor(people.sessionMs / 1000), "Strict"),
+      ]);
+    },
+    // https://www.rfc-editor.org/rfc/rfc8628#section-3.2
+    "/login/device": async (_query, request) => {
+      requireMethod(request, "POST");
+      const begun = await people.beginDevice();
+      return jsonResponse(
+        200,
+        {
+          device_code: begun.deviceCode,
+          user_code: begun.userCode,
+          verification_uri: begun.verificationUri,
+          ...(begun.verificationUriComplete && { verification_uri_complete: begun.verificationUriComplete }),
+          expires_in: begun.expiresIn,
+          interval: begun.interval,
+        },
+        { "cache-control": "no-store" },
+      );
+    },
+  };
+}
+
+function requireMethod({ method }: Request, wanted: string): void {
+  if (method !== wanted) throw new RegistryError("UNSUPPORTED", `${method} is not supported here`);
+}
+
+/** Only a path of this server: a login must not send people elsewhere. */
+function localPath(text: string | null): string {
+  return text !== null && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : "/";
+}
+
+function redirect(location: string, cookies: readonly string[]): Response {
+  const response = emptyResponse(302, { location, "cache-control": "no-store" });
+  for (const one of cookies) response.headers.append("set-cookie", one);
+  return response;
+}
+
+function cookie(
+  name: string,
+  value: string,
+  base: string,
+  maxAgeS: number,
+  sameSite: "Lax" | "Strict",
+): string {
+  const secure = base.startsWith("https:") ? "; Secure" : "";
+  return `${name}=${value}; Path=/; Max-Age=${maxAgeS}; HttpOnly; SameSite=${sameSite}${secure}`;
+}
+
+type Kept = StartedLogin & { readonly target: string };
+
+function encode(kept: Kept): string {
+  return Buffer.from(JSON.stringify(kept)).toString("base64url");
+}
+
+/** What came back in the cookie, if it has the form of what was kept. */
+function decode(text: string | undefined): Kept | undefined {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(text ?? "", "base64url").toString());
+    const { state, nonce, verifier, target } = value as Partial<Record<keyof Kept, unknown>>; // each is looked at next
+    if (![state, nonce, verifier, target].every((part) => typeof part === "string" && part !== ""))
+      return undefined;
+    return { ...(value as Kept), target: localPath(String(target)) }; // safe: just checked
+  } catch {
+    return undefined; // no cookie, or not ours
+  }
+}

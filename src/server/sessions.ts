@@ -1,0 +1,34 @@
+import { RegistryError } from "../oci/errors.ts";
+
+/** The cookie by which a browser is logged in; what is in it ends as any other login. */
+export const sessionCookieName = "berth_session";
+
+export function readCookie(request: Request, name: string): string | undefined {
+  for (const pair of (request.headers.get("cookie") ?? "").split(";")) {
+    const equals = pair.indexOf("=");
+    if (equals > 0 && pair.slice(0, equals).trim() === name) return pair.slice(equals + 1).trim();
+  }
+  return undefined;
+}
+
+/**
+ * The credentials of a request to the management API: its `Authorization`, else the browser's session. A session counts
+ * for changes only when the request comes from this server's own page.
+ * @throws RegistryError DENIED when another site's page sends it
+ */
+export function credentialsOf(request: Request): string | null {
+  const authorization = request.headers.get("authorization");
+  if (authorization !== null) return authorization;
+  const session = readCookie(request, sessionCookieName);
+  if (session === undefined) return null;
+  if (request.method !== "GET" && request.method !== "HEAD") requireOwnOrigin(request);
+  return `Session ${session}`;
+}
+
+/** Browsers send `Origin` with every request that changes something. */
+function requireOwnOrigin(request: Request): void {
+  const origin = request.headers.get("origin");
+  const host = request.headers.get("host");
+  if (origin !== null && URL.canParse(origin) && new URL(origin).host === host) return;
+  throw new RegistryError("DENIED", "a browser's login changes nothing when another site asks for it");
+}

@@ -1,0 +1,204 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { type BerthWithAccounts, basic, startBerthWithAccounts } from "./fixtures/accounts.ts";
+import { type LocalIssuer, startIssuer } from "./fixtures/issuers.ts";
+import {
+  clientId,
+  clientSecret,
+  openBrowser,
+  type ProviderPerson,
+  type RunningProvider,
+  startOidcProvider,
+} from "./fixtures/oidc-provider.ts";
+import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { pushImage } from "./fixtures/pushes.ts";
+
+setDefaultTimeout(60_000);
+
+let berth: BerthWithAccounts;
+let provider: RunningProvider;
+let builds: LocalIssuer;
+let folder: string;
+const people = new Map<string, ProviderPerson>([
+  ["olga", { groups: ["gallery-writers", "staff"] }],
+  ["admin", { groups: [], email: "admin@example.com" }],
+]);
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  [provider, builds] = await Promise.all([startOidcProvider(people), startIssuer()]);
+  await writeFile(join(folder, "client-secret"), `${clientSecret}\n`);
+  await writeFile(
+    join(folder, "berth.yaml"),
+    `access:
+  oidc: { issuer: "${provider.url}", client-id: ${clientId}, client-secret-file: ${join(folder, "client-secret")} }
+  workloads:
+    - name: github-main
+      issuer: "${builds.url}"
+      audience: berth
+      claims: { repository: acme/app, ref: refs/heads/main }
+      grants: [{ role: writer, repositories: acme/app }]
+      lifetime: 15m
+`,
+  );
+  berth = await startBerthWithAccounts({ args: ["--config", join(folder, "berth.yaml"), "--workers", "2"] });
+  provider.register(`${berth.url}/login/callback`);
+  await berth.grant("group:gallery-writers", "writer", "gallery/*");
+});
+afterAll(async () => {
+  await Promise.all([berth?.stop(), provider?.stop(), builds?.stop()]);
+  await rm(folder, { recursive: true });
+});
+
+interface Whoami {
+  readonly name: string;
+  readonly credential: string;
+  readonly grants: readonly { readonly role: string; readonly repositories: string }[];
+}
+
+describe("a browser's login", () => {
+  test("a person logs in with the provider, and has what its groups have", async () => {
+    const browser = openBrowser({ login: "olga", password: "whatever" });
+    const page = await browser.visit(`${berth.url}/login?then=/api/v1/whoami`);
+    expect(page.url.href).toBe(`${berth.url}/api/v1/whoami`);
+    const me = JSON.parse(page.text) as Whoami;
+    expect(me).toMatchObject({ name: "olga", grants: [{ role: "writer", repositories: "gallery/*" }] });
+    expect(me.credential).toStartWith("login ");
+    expect(await berth.manage("GET", "/accounts/olga")).toMatchObject({
+      source: provider.url,
+      groups: ["gallery-writers", "staff"],
+    });
+
+    // Another site's page cannot use the login to change anything.
+    const change = (headers: Record<string, string>) =>
+      browser.send(new URL(`${berth.url}/api/v1/accounts/olga/tokens`), {
+        method: "POST",
+        headers: { "content-type": "application/json", ...headers },
+        body: JSON.stringify({ name: "page" }),
+      });
+    expect((await change({})).status).toBe(403);
+    expect((await change({ origin: "https://evil.example" })).status).toBe(403);
+    expect((await change({ origin: berth.url })).status).toBe(200);
+  });
+
+  test("groups are those of the last login", async () => {
+    people.set("olga", { groups: ["staff"] });
+    const page = await openBrowser({ login: "olga", password: "x" }).visit(
+      `${berth.url}/login?then=/api/v1/whoami`,
+    );
+    expect((JSON.parse(page.text) as Whoami).grants).toEqual([]);
+    people.set("olga", { groups: ["gallery-writers", "staff"] });
+  });
+
+  test("a login that was not begun in this browser, or leads elsewhere, is refused", async () => {
+    const browser = openBrowser({ login: "olga", password: "x" });
+    const begun = await browser.send(new URL(`${berth.url}/login`));
+    const state = new URL(begun.headers.get("location") ?? "").searchParams.get("state");
+    const cross = openBrowser({});
+    const callback = new URL(`${berth.url}/login/callback?code=x&state=${state}`);
+    expect((await cross.send(callback)).status).toBe(401);
+    expect((await browser.send(new URL(`${berth.url}/login/callback?code=x&state=other`))).status).toBe(401);
+    expect((await browser.send(callback)).status).toBe(401);
+    for (const elsewhere of ["//evil.example/", "https://evil.example/", "/\\evil.example"]) {
+      const page = await openBrowser({ login: "olga", password: "x" }).visit(
+        `${berth.url}/login?then=${encodeURIComponent(elsewhere)}`,
+      );
+      expect(page.url.host).toBe(berth.host);
+    }
+  });
+
+  test("a name that is taken is not taken over", async () => {
+    const page = await openBrowser({ login: "admin", password: "x" }).visit(
+      `${berth.url}/login?then=/api/v1/whoami`,
+    );
+    expect(JSON.parse(page.text)).toMatchObject({ name: "admin@example.com", administrator: false });
+  });
+});
+
+describe("a login by device", () => {
+  const token = async (form: Record<string, string>) => {
+    const answer = await fetch(`${berth.url}/token`, { method: "POST", body: new URLSearchParams(form) });
+    return { status: answer.status, body: (await answer.json()) as Record<string, string> };
+  };
+
+  test("the command line gets a login when a person confirms it in a browser", async () => {
+    const answer = await fetch(`${berth.url}/login/device`, { method: "POST" });
+    const begun = (await answer.json()) as Record<string, string>;
+    const poll = () =>
+      token({
+        grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+        device_code: begun.device_code ?? "",
+        scope: "repository:gallery/app:pull,push",
+      });
+    expect(await poll()).toEqual({ status: 400, body: { error: "authorization_pending" } });
+    await openBrowser({ login: "olga", password: "x" }).visit(begun.verification_uri_complete ?? "");
+    const { body } = await poll();
+    expect(body.scope).toBe("repository:gallery/app:pull,push");
+    const refreshed = await token({ grant_type: "refresh_token", refresh_token: body.refresh_token ?? "" });
+    expect(refreshed.status).toBe(200);
+    await pushImage(berth.url, "gallery/app", "1.0", [10], `Bearer ${body.access_token}`);
+    expect((await poll()).status).toBe(401); // a code is good once
+    // Who is disabled stays outside, whatever the provider says.
+    await berth.manage("PUT", "/accounts/olga", { disabled: true });
+    expect(
+      (await token({ grant_type: "refresh_token", refresh_token: body.refresh_token ?? "" })).status,
+    ).toBe(401);
+    await berth.manage("PUT", "/accounts/olga", { disabled: false });
+  });
+
+  test("a wrong code is refused", async () => {
+    const form = { grant_type: "urn:ietf:params:oauth:grant-type:device_code", device_code: "x" };
+    expect((await token(form)).status).toBe(401);
+  });
+});
+
+describe("a build job", () => {
+  const exchange = async (subjectToken: string) => {
+    const form = {
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token_type: "urn:ietf:params:oauth:token-type:jwt",
+      subject_token: subjectToken,
+    };
+    const answer = await fetch(`${berth.url}/token`, { method: "POST", body: new URLSearchParams(form) });
+    return { status: answer.status, body: (await answer.json()) as Record<string, string> };
+  };
+  const claims = { repository: "acme/app", ref: "refs/heads/main", sub: "repo:acme/app:ref:refs/heads/main" };
+
+  test("a job exchanges its token for one that pushes what its rule says", async () => {
+    const { status, body } = await exchange(await builds.sign({ ...claims, jti: "1" }));
+    expect(status).toBe(200);
+    expect(Number(body.expires_in)).toBeGreaterThan(890);
+    const authorization = basic(body.username ?? "", body.access_token ?? "");
+    await pushImage(berth.url, "acme/app", "1.0", [10], authorization);
+    const denied = await fetch(`${berth.url}/v2/acme/other/blobs/uploads/`, {
+      method: "POST",
+      headers: { authorization },
+    });
+    expect(denied.status).toBe(403);
+    const { entries } = (await berth.manage("GET", "/audit?actor=github-main&n=1000")) as {
+      entries: Record<string, string>[];
+    };
+    expect(entries).toContainEqual(
+      expect.objectContaining({ action: "push", outcome: "done", repository: "acme/app" }),
+    );
+    const login = entries.find(({ action }) => action === "login");
+    expect(login?.detail).toStartWith(`${claims.sub}, token `);
+    // The entries of the push name the token that the login names.
+    expect(entries.some(({ credential }) => login?.detail?.endsWith(credential ?? ""))).toBe(true);
+  });
+
+  test("a job that no rule names, a replayed and a forged token get nothing", async () => {
+    const branch = await builds.sign({ ...claims, ref: "refs/heads/feature", jti: "2" });
+    expect((await exchange(branch)).status).toBe(403);
+    const once = await builds.sign({ ...claims, jti: "3" });
+    const both = await Promise.all([exchange(once), exchange(once)]);
+    expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);
+    expect((await exchange(`${once.slice(0, -4)}AAAA`)).status).toBe(401);
+    // As a password, such a token is nothing.
+    const asPassword = await fetch(`${berth.url}/v2/`, {
+      headers: { authorization: basic("github-main", await builds.sign({ ...claims, jti: "4" })) },
+    });
+    expect(asPassword.status).toBe(401);
+  });
+});
