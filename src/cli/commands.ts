@@ -111,7 +111,12 @@ export const commands: CommandTable = [
       {
         words: "manifest",
         summary: "Print a manifest as it is stored",
-        load: async () => (await import("./commands/manifest.ts")).manifest,
+        load: async () => (await import("./commands/manifest/print.ts")).printManifest,
+      },
+      {
+        words: "manifest inspect",
+        summary: "Show a manifest",
+        load: async () => (await import("./commands/manifest/inspect.ts")).inspectManifest,
       },
       {
         words: "digest",

@@ -5,6 +5,16 @@ import { findPlatform, missingPlatform } from "../registry/platforms.ts";
 import type { ManifestReader, OperationOptions, StoredManifest, TagReader } from "../registry/registry.ts";
 import { verifyManifest } from "../registry/verification.ts";
 
+/** The flag of what looks at one image of an index. */
+export const platformFlag = {
+  platform: {
+    type: "text",
+    value: "PLATFORM",
+    summary: "of an index, take the image for this platform",
+    completion: "platform",
+  },
+} as const;
+
 /** The manifest that a reference means. @throws RegistryError MANIFEST_UNKNOWN; NAME_UNKNOWN */
 export async function getManifestOf(
   registry: ManifestReader & TagReader,
@@ -28,9 +38,21 @@ export async function resolveManifestOf(
 }
 
 /**
- * The manifest of one platform of an index; what is no index is given back as it is.
- * @throws RegistryError MANIFEST_UNKNOWN naming the platforms that are there
+ * The manifest that a reference means for a platform, if one is wanted: of an index, that of the image for it; what is
+ * no index stands for itself.
+ * @throws RegistryError MANIFEST_UNKNOWN, naming the platforms that are there; NAME_UNKNOWN
  */
+export async function getManifestFor(
+  registry: ManifestReader & TagReader,
+  reference: Reference,
+  wanted: Platform | undefined,
+  options: OperationOptions,
+): Promise<StoredManifest> {
+  const stored = await getManifestOf(registry, reference, options);
+  return wanted ? getPlatformOf(registry, reference, stored, wanted, options) : stored;
+}
+
+/** The manifest of one platform of an index; what is no index is given back. @throws RegistryError MANIFEST_UNKNOWN */
 export async function getPlatformOf(
   registry: ManifestReader & TagReader,
   { repository }: Reference,

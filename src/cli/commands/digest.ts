@@ -3,19 +3,14 @@ import { defineCommand } from "../command.ts";
 import { parseImage, parsePlatform } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
-import { getManifestOf, getPlatformOf, resolveManifestOf } from "../remote-manifests.ts";
+import { getManifestFor, platformFlag, resolveManifestOf } from "../remote-manifests.ts";
 import { atFlag, referenceAt } from "../tags.ts";
 
 /** `berth digest`. */
 export const digest = defineCommand({
   operands: { reference: { value: "REFERENCE", completion: "reference" } },
   flags: {
-    platform: {
-      type: "text",
-      value: "PLATFORM",
-      summary: "of an index, print the digest of this platform's manifest",
-      completion: "platform",
-    },
+    ...platformFlag,
     "full-ref": { type: "switch", summary: "print the repository before it: NAME@DIGEST" },
     json: { type: "switch", summary: "print the whole descriptor as JSON" },
     ...atFlag,
@@ -29,15 +24,7 @@ export const digest = defineCommand({
       const remote = client(named.registry, { repository: named.repository });
       const reference = await referenceAt(context, remote, named, flags.at);
       const descriptor = wanted
-        ? (
-            await getPlatformOf(
-              remote,
-              reference,
-              await getManifestOf(remote, reference, { signal }),
-              wanted,
-              { signal },
-            )
-          ).descriptor
+        ? (await getManifestFor(remote, reference, wanted, { signal })).descriptor
         : await resolveManifestOf(remote, reference, { signal });
       const name = familiarName(reference);
       if (flags.json) writeJson(stdout, { reference: `${name}@${descriptor.digest}`, ...descriptor });

@@ -1,0 +1,31 @@
+import { familiarName } from "../../../oci/references.ts";
+import { defineCommand } from "../../command.ts";
+import { parseImage, parsePlatform } from "../../operands.ts";
+import { writeJson } from "../../output/json.ts";
+import { registryFlags, withRemotes } from "../../registries.ts";
+import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
+
+/** `berth manifest inspect`: for people, as docker prints it. */
+export const inspectManifest = defineCommand({
+  operands: { reference: { value: "REFERENCE", completion: "reference" } },
+  flags: {
+    ...platformFlag,
+    verbose: { type: "switch", short: "v", summary: "print also its name, media type, digest and size" },
+    json: { type: "switch", summary: "print it in one line" },
+    ...registryFlags,
+  },
+  run: (context) =>
+    withRemotes(context, async ({ client }) => {
+      const { flags, operands, stdout, signal } = context;
+      const reference = parseImage(operands.reference);
+      const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
+      const remote = client(reference.registry, { repository: reference.repository });
+      const { bytes, descriptor } = await getManifestFor(remote, reference, wanted, { signal });
+      const manifest: unknown = JSON.parse(new TextDecoder().decode(bytes));
+      const Ref = `${familiarName(reference)}@${descriptor.digest}`;
+      const shown = flags.verbose ? { Ref, Descriptor: descriptor, Manifest: manifest } : manifest;
+      if (flags.json) writeJson(stdout, shown);
+      else stdout.write(`${JSON.stringify(shown, undefined, 3)}\n`);
+      return 0;
+    }),
+});

@@ -1,0 +1,23 @@
+import { defineCommand } from "../../command.ts";
+import { parseImage, parsePlatform } from "../../operands.ts";
+import { registryFlags, withRemotes } from "../../registries.ts";
+import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
+
+/** `berth manifest`: the very bytes, whose digest is the manifest's. */
+export const printManifest = defineCommand({
+  operands: { reference: { value: "REFERENCE", completion: "reference" } },
+  flags: { ...platformFlag, ...registryFlags },
+  description: "What it prints is the manifest byte by byte: its SHA-256 is the digest.",
+  examples: [{ line: "berth manifest alpine | sha256sum", does: "the digest" }],
+  run: (context) =>
+    withRemotes(context, async ({ client }) => {
+      const { flags, operands, stdout, signal } = context;
+      const reference = parseImage(operands.reference);
+      const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
+      const remote = client(reference.registry, { repository: reference.repository });
+      const { bytes } = await getManifestFor(remote, reference, wanted, { signal });
+      await stdout.writeBytes(bytes);
+      if (stdout.isTerminal) stdout.write("\n"); // for the prompt; a program gets the bytes alone
+      return 0;
+    }),
+});
