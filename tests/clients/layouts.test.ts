@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { writeArchive } from "../../src/layout/archive/files.ts";
+import { openArchive } from "../../src/layout/archive/open.ts";
+import { archiveOf } from "../../src/layout/archive/write.ts";
 import { openLayout } from "../../src/layout/layout.ts";
 import { plainPlace } from "../../src/layout/names.ts";
+import { parseDigest } from "../../src/oci/digests.ts";
 import { isIndex, parseManifest } from "../../src/oci/manifests.ts";
 import { parseTag } from "../../src/oci/names.ts";
 import { parseReference } from "../../src/oci/references.ts";
@@ -12,6 +16,7 @@ import { type ContainerTools, makeContainerTools } from "../fixtures/container-t
 import { smallLayers } from "../fixtures/images.ts";
 import { writeLayout } from "../fixtures/layouts.ts";
 import { succeed } from "../fixtures/processes.ts";
+import { startBerth } from "../fixtures/registries.ts";
 import { isAvailable, programPath } from "../programs.ts";
 
 setDefaultTimeout(60_000);
@@ -99,4 +104,74 @@ describe.skipIf(!isAvailable("skopeo"))("layouts and other programs", () => {
     expect(found.digest as string).toBe(image.digest);
     expect(await openLayout(folder).entries()).toHaveLength(3);
   });
+
+  test.skipIf(!isAvailable("oras"))(
+    "oras reads what Berth wrote, and Berth what oras wrote beside it",
+    async () => {
+      const folder = await writeWithBerth("for-oras");
+      const oras = (...args: readonly string[]) => succeed(programPath("oras"), args, { cwd: tools.folder });
+      const listed = (await oras("repo", "tags", "--oci-layout", folder)).split("\n");
+      expect(listed.sort()).toEqual(["example.com:5000/team/app:1.0", "latest"]);
+      const manifest = await oras("manifest", "fetch", "--descriptor", "--oci-layout", `${folder}:latest`);
+      expect(JSON.parse(manifest).digest).toBe(image.digest);
+      await oras(
+        "cp",
+        "--recursive",
+        "--from-oci-layout",
+        `${folder}:latest`,
+        "--to-oci-layout",
+        `${folder}-2:copied`,
+      );
+      await Bun.write(join(tools.folder, "sbom.json"), "{}");
+      const attach = [
+        "attach",
+        "--artifact-type",
+        "example/sbom",
+        "--oci-layout",
+        `${folder}-2:copied`,
+        "sbom.json",
+      ];
+      await oras(...attach);
+      const { registry, repository } = plain(`${folder}-2`);
+      const { digest } = await registry.resolveTag(repository, parseTag("copied"));
+      expect(digest as string).toBe(image.digest);
+      const { items } = await registry.listReferrers(repository, digest);
+      expect(items.map(({ artifactType }) => artifactType)).toEqual(["example/sbom"]);
+    },
+  );
+
+  test.skipIf(!isAvailable("crane"))(
+    "crane pushes what Berth wrote, and Berth reads what crane pulled",
+    async () => {
+      const berth = await startBerth();
+      try {
+        const crane = (...args: readonly string[]) => succeed(programPath("crane"), ["--insecure", ...args]);
+        const single = join(tools.folder, "for-crane");
+        await copy({ ...plain(image.folder), tag: latest }, { ...plain(single), tags: [latest] });
+        const name = `${berth.host}/from/berth:1`;
+        await crane("push", single, name);
+        expect(await crane("digest", name)).toBe(image.digest);
+        const archive = join(tools.folder, "for-crane.tar");
+        await writeArchive(
+          archive,
+          archiveOf([{ ...plain(image.folder), digest: parseDigest(image.digest) }]),
+        );
+        await crane("validate", "--tarball", archive);
+        const pulled = join(tools.folder, "crane-pulled");
+        await crane("pull", "--format", "oci", "--annotate-ref", name, pulled);
+        await crane("pull", "--format", "tarball", name, `${pulled}.tar`);
+        for (const entries of [
+          await openLayout(pulled).entries(),
+          (await openArchive(`${pulled}.tar`)).entries(),
+        ]) {
+          expect(entries.map(({ registry, repository, tag }) => `${registry}/${repository}:${tag}`)).toEqual([
+            name,
+          ]);
+        }
+        expect((await openLayout(pulled).entries())[0]?.descriptor.digest as string).toBe(image.digest);
+      } finally {
+        await berth.stop();
+      }
+    },
+  );
 });
