@@ -339,6 +339,16 @@ describe("remove", () => {
     expect((await layout.remove(() => true)).digests).toHaveLength(2);
   });
 
+  test("remove leaves what somebody who pushes was told is there", async () => {
+    const registry = layout.at(host);
+    const image = await pushImage(registry, a, { tags: tags("1") });
+    for (const { digest } of image.blobs) await registry.resolveBlob(a, digest);
+    await openLayout(folder).remove(() => true); // as another process does
+    await registry.putManifest(a, { bytes: image.bytes, mediaType: "", tags: tags("2") });
+    for (const blob of image.blobs) expect((await readBlob(registry, a, blob)).byteLength).toBe(blob.size);
+    expect((await readdir(folder)).sort()).toEqual(["blobs", "index.json", "oci-layout"]);
+  });
+
   test("tag makes an image whole in another repository of another registry", async () => {
     const image = await pushImage(layout.at(host), a, { tags: tags("1") });
     const [tag] = tags("2");

@@ -7,7 +7,14 @@ import type { LayoutContents, LayoutState } from "../contents.ts";
 import { emptyDocument, formatDocument, type IndexDocument, parseDocument, placesOf } from "../document.ts";
 import { formatLinks, type Links, noLinks, parseLinks, unionOf, withoutEmptyPlaces } from "../links.ts";
 import { checkLayoutVersion, layoutVersionBytes } from "../version.ts";
-import { createFolderFiles, isMissing, type LayoutPaths, readIfThere, replaceFile } from "./files.ts";
+import {
+  createFolderFiles,
+  isMissing,
+  type LayoutPaths,
+  readIfThere,
+  removeTemporaries,
+  replaceFile,
+} from "./files.ts";
 import { takeLock } from "./lock.ts";
 
 /** What a change led to. */
@@ -77,6 +84,7 @@ async function writeBatch(
   const lock = await takeLock(paths.lock);
   const done: (() => void)[] = [];
   try {
+    if (lock.wasLeftBehind) await removeTemporaries(paths);
     const before = await read();
     let state = before;
     const garbage: Digest[] = [];
@@ -112,14 +120,14 @@ async function write(paths: LayoutPaths, before: LayoutState, after: LayoutState
   if (!indexChanges && !linksChange) return;
   const isNew = (await readIfThere(paths.version)) === undefined;
   if (indexChanges && linksChange) await writeLinks(paths, unionOf(before.links, links));
-  if (isNew) await replaceFile(paths.version, layoutVersionBytes);
-  if (indexChanges || isNew) await replaceFile(paths.index, formatDocument(after.index));
+  if (isNew) await replaceFile(paths, paths.version, layoutVersionBytes);
+  if (indexChanges || isNew) await replaceFile(paths, paths.index, formatDocument(after.index));
   if (linksChange) await writeLinks(paths, links);
   await syncFolder(paths.folder);
 }
 
 async function writeLinks(paths: LayoutPaths, links: Links): Promise<void> {
-  if (links.size > 0) await replaceFile(paths.links, formatLinks(links));
+  if (links.size > 0) await replaceFile(paths, paths.links, formatLinks(links));
   else await unlink(paths.links).catch(ignoreMissing);
 }
 
@@ -176,7 +184,7 @@ async function refuseOtherFolder({ folder, own }: LayoutPaths): Promise<void> {
     throw error;
   }
   const ours = ["oci-layout", "blobs", basename(own)];
-  const other = names.find((name) => !ours.includes(name) && !name.endsWith(".tmp"));
+  const other = names.find((name) => !ours.includes(name));
   if (other === undefined) return;
   throw new RegistryError(
     "MANIFEST_INVALID",

@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { type FileHandle, mkdir, open, readFile, rename, stat, unlink } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { maxManifestSize } from "../../oci/manifests.ts";
@@ -90,21 +90,29 @@ export async function ensureFolderFor<T>(path: string, make: () => Promise<T>): 
   }
 }
 
-/** Replaces a small file at once: whoever reads it sees the old bytes or the new ones. Its name is not synced yet. */
-export async function replaceFile(path: string, bytes: Uint8Array): Promise<void> {
-  const temporary = join(dirname(path), `.${randomUUID()}.tmp`);
+/**
+ * Replaces a small file at once: whoever reads it sees the old bytes or the new ones. Its name is not synced yet. Only
+ * for who holds the lock.
+ */
+export async function replaceFile({ own }: LayoutPaths, path: string, bytes: Uint8Array): Promise<void> {
+  const temporary = join(own, `${randomUUID()}.tmp`);
   let file: FileHandle | undefined;
   try {
-    file = await ensureFolderFor(temporary, () => open(temporary, "wx"));
+    file = await open(temporary, "wx");
     await file.writeFile(bytes);
     await file.sync();
     await file.close();
-    await rename(temporary, path);
+    await ensureFolderFor(path, () => rename(temporary, path));
   } catch (error) {
     await file?.close().catch(() => {}); // the first error says more
     await unlink(temporary).catch(() => {}); // likewise
     throw asStorageError(error);
   }
+}
+
+/** Removes what processes left that were killed while they held the lock. Only for who holds it. */
+export async function removeTemporaries({ own }: LayoutPaths): Promise<void> {
+  for (const name of await readdir(own)) if (name.endsWith(".tmp")) await unlink(join(own, name));
 }
 
 /** Gives a file whose bytes are durable its place among the blobs. The name is durable once its folder is synced. */

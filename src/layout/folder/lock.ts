@@ -8,6 +8,8 @@ import { ensureFolderFor } from "./files.ts";
 
 /** A lock that is held. */
 export interface HeldLock {
+  /** Whether a process that had it before ended without giving it back. */
+  readonly wasLeftBehind: boolean;
   /** @throws RegistryError UNAVAILABLE when this process stood still for so long that another took the lock */
   check(): Promise<void>;
   release(): Promise<void>;
@@ -22,14 +24,15 @@ const longestDelayMs = 20;
 /**
  * Takes the lock at `path` for this process, and waits for others that have it. A lock whose process has ended is
  * broken. The folder is made, and removed again with the lock when nothing else is in it.
- * @throws RegistryError UNAVAILABLE after a minute; `signal.reason`
+ * @throws RegistryError UNAVAILABLE after a minute
  */
 export async function takeLock(path: string): Promise<HeldLock> {
   const mine = JSON.stringify({ host: hostname(), pid: process.pid, id: randomUUID() });
   const deadline = Date.now() + waitMs;
+  let wasLeftBehind = false;
   for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, longestDelayMs)) {
-    if (await create(path, mine)) return held(path, mine);
-    await breakIfStale(path);
+    if (await create(path, mine)) return held(path, mine, wasLeftBehind);
+    if (await breakIfStale(path)) wasLeftBehind = true;
     if (Date.now() > deadline) {
       throw new RegistryError(
         "UNAVAILABLE",
@@ -50,8 +53,9 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-function held(path: string, mine: string): HeldLock {
+function held(path: string, mine: string, wasLeftBehind: boolean): HeldLock {
   return {
+    wasLeftBehind,
     async check() {
       if ((await readIfThere(path)) === mine) return;
       throw new RegistryError(
@@ -69,16 +73,18 @@ function held(path: string, mine: string): HeldLock {
 /**
  * Of several that find a stale lock, the one that makes the file beside it removes the lock, if it is still the same.
  */
-async function breakIfStale(path: string): Promise<void> {
+async function breakIfStale(path: string): Promise<boolean> {
   const found = await readIfThere(path);
-  if (found === undefined || !(await isStale(path, found))) return;
+  if (found === undefined || !(await isStale(path, found))) return false;
   const breaking = `${path}.breaking`;
   if (!(await create(breaking, ""))) {
     if (await isOlderThan(breaking, staleMs)) await unlinkIfThere(breaking);
-    return;
+    return false;
   }
   try {
-    if ((await readIfThere(path)) === found) await unlinkIfThere(path);
+    const isSame = (await readIfThere(path)) === found;
+    if (isSame) await unlinkIfThere(path);
+    return isSame;
   } finally {
     await unlinkIfThere(breaking);
   }

@@ -68,7 +68,7 @@ async function insertion(
     size,
   };
   const path = disk.paths.blob(digest);
-  await replaceFile(path, input.bytes);
+  await replaceFile(disk.paths, path, input.bytes);
   await syncFolder(dirname(path));
 
   const tags = [...new Set(input.tags)];
