@@ -207,6 +207,36 @@ LAYER: Pushed
   );
 });
 
+test("pull and push of what is there already take a request or two", async () => {
+  const reference = `${berth.host}/requests/app:1`;
+  await put(reference);
+  const { run } = await newUser(folder);
+  await run("pull", reference);
+  await requestsSince();
+  await run("pull", reference);
+  expect(await requestsSince()).toEqual({ "tag GET": 1 });
+  await run("push", reference);
+  expect(await requestsSince()).toEqual({ "manifest HEAD": 1, "tag PUT": 1 });
+});
+
+const counted = new Map<string, number>();
+
+/** How often Berth was asked for what since the last call, apart from this. */
+async function requestsSince(): Promise<Record<string, number>> {
+  const metrics = await (await fetch(`${berth.url}/metrics`)).text();
+  const found: Record<string, number> = {};
+  for (const [, route, method, code, text] of metrics.matchAll(
+    /^berth_http_requests_total\{route="(\w+)",method="(\w+)",code="(\d+)"\} (\d+)$/gm,
+  )) {
+    const key = `${route} ${method} ${code}`;
+    const since = Number(text) - (counted.get(key) ?? 0);
+    counted.set(key, Number(text));
+    const name = `${route} ${method}`;
+    if (since > 0 && route !== "page") found[name] = (found[name] ?? 0) + since;
+  }
+  return found;
+}
+
 test("pull draws bars on a terminal, in lines that fit also when it becomes narrower", async () => {
   const reference = `${berth.host}/terminal/app:1`;
   await put(reference);

@@ -52,8 +52,7 @@ export async function getManifestFor(
   return wanted ? getPlatformOf(registry, reference, stored, wanted, options) : stored;
 }
 
-/** The manifest of one platform of an index; what is no index is given back. @throws RegistryError MANIFEST_UNKNOWN */
-export async function getPlatformOf(
+async function getPlatformOf(
   registry: ManifestReader & TagReader,
   { repository }: Reference,
   stored: StoredManifest,

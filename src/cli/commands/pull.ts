@@ -105,7 +105,7 @@ async function pullOne(context: PullContext, { remote, reference, platforms }: P
   if (isTold(context)) stdout.write(`${tag ?? digest}: Pulling from ${repository}\n`);
   const before = tag && (await localDigest(local.registry, reference, tag));
   const result = await transfer(context, {
-    source: { registry: remote, repository, digest: found.descriptor.digest },
+    source: { registry: withManifest(remote, found), repository, digest: found.descriptor.digest },
     destination: { ...local, tags: tag && !digest ? [tag] : [] },
     platforms: platforms === "this machine's" ? platformsOf(reference, found) : platforms,
     referrers: flags.referrers,
@@ -114,6 +114,15 @@ async function pullOne(context: PullContext, { remote, reference, platforms }: P
     near: local,
   });
   tell(context, reference, { found, result, isNew: before !== result.descriptor.digest });
+}
+
+/** Gives a manifest that is at hand without asking for it again. */
+function withManifest(remote: Registry, found: StoredManifest): Registry {
+  return {
+    ...remote,
+    getManifest: async (repository, digest, options) =>
+      digest === found.descriptor.digest ? found : remote.getManifest(repository, digest, options),
+  };
 }
 
 interface Pulled {

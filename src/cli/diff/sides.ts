@@ -14,7 +14,7 @@ import type { imagesFlag } from "../local-images.ts";
 import { parseLocation } from "../locations.ts";
 import { openSource } from "../open-locations.ts";
 import type { Remotes } from "../registries.ts";
-import { getManifestOf, getPlatformOf } from "../remote-manifests.ts";
+import { getManifestFor } from "../remote-manifests.ts";
 import type { Layer } from "./changes.ts";
 
 /** One of two images that are compared. */
@@ -40,8 +40,7 @@ export async function openSide(
   const { signal } = context;
   const place = (await localPlace(context, text)) ?? (await placeAt(context, remotes, text));
   const name = { ...withDefaultTag(place.name), repository: place.repository };
-  const found = await getManifestOf(place.registry, name, { signal });
-  const stored = await getPlatformOf(place.registry, name, found, platform, { signal });
+  const stored = await getManifestFor(place.registry, name, platform, { signal });
   const manifest = parseManifest(stored.bytes, stored.descriptor.mediaType);
   const isImage =
     !isIndex(manifest) &&
