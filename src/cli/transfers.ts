@@ -11,6 +11,7 @@ import {
   copy,
 } from "../registry/copy.ts";
 import { needsOf } from "../registry/manifests.ts";
+import { createCollections } from "./collections.ts";
 import type { Context, Surroundings } from "./command.ts";
 import { printWarning } from "./output/messages.ts";
 import { createProgress } from "./output/progress/progress.ts";
@@ -46,7 +47,9 @@ async function copyVisibly(
 ): Promise<CopyResult> {
   const progress = createProgress(stdout, { words, json: flags.json, quiet: flags.quiet });
   const seen = new Set<Digest>();
+  const collectAfter = createCollections();
   const onEvent = (event: CopyEvent): void => {
+    collectAfter(event);
     seen.add(event.descriptor.digest);
     progress.onEvent(event);
   };
