@@ -12,6 +12,7 @@ import { processRows } from "./rows/process.ts";
 import { pullRows } from "./rows/pull.ts";
 import { pushRows } from "./rows/push.ts";
 import { requestRows } from "./rows/requests.ts";
+import { tagRows } from "./rows/tags.ts";
 
 /** `process` stops the servers, so it is the last. */
 const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
@@ -21,6 +22,7 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   images: imageRows,
   client: clientRows,
   lists: listRows,
+  tags: tagRows,
   process: processRows,
 };
 

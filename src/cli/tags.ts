@@ -73,7 +73,7 @@ export async function referenceAt(
       method: "GET",
       path: "/tags/resolve",
       query: { repository, tag, at: time },
-      action: `find ${shown} as it was at ${time}`,
+      action: `find ${shown}`,
     },
     resolvedAnswer,
   );

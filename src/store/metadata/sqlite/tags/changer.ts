@@ -45,6 +45,11 @@ export interface TagChanger {
   run(work: TagWork): TagOutcome;
 }
 
+/** Facts with the rows that they were read from: a policy asks for every tag that it may move. */
+interface Facts extends TagFacts {
+  readonly tags: ReadonlyMap<Tag, TagRow>;
+}
+
 export function createTagChanger(
   database: SqliteDatabase,
   policies: TagPolicies,
@@ -55,38 +60,43 @@ export function createTagChanger(
   const lines = createVersionLines(database, rows);
   const policyOf = (repository: RepositoryName): TagPolicy => policies(repository, storedRules());
 
-  const factsFor = (
-    { repositoryId, event }: TagWork,
-    policy: TagPolicy,
-    questions: TagQuestions,
-  ): TagFacts => {
-    const tags = new Map(
-      questions.tags.flatMap((tag) => {
-        const row = rows.find(repositoryId, tag);
-        return row ? [[tag, row] as const] : [];
-      }),
-    );
-    const pasts = new Map(
-      questions.pasts.flatMap((tag) => {
-        const row = tags.has(tag) ? undefined : rows.last(repositoryId, tag);
-        return row ? [[tag, row.digest] as const] : [];
-      }),
-    );
+  /** The answers to a policy's questions; each row is read once. */
+  const factsFor = ({ repositoryId, event }: TagWork, policy: TagPolicy, questions: TagQuestions): Facts => {
+    const read = new Map<Tag, TagRow | undefined>();
+    const find = (tag: Tag): TagRow | undefined => {
+      if (!read.has(tag)) read.set(tag, rows.find(repositoryId, tag));
+      return read.get(tag);
+    };
+    const tags = new Map<Tag, TagRow>();
+    for (const tag of questions.tags) {
+      const row = find(tag);
+      if (row) tags.set(tag, row);
+    }
+    const pasts = new Map<Tag, Digest>();
+    for (const tag of questions.pasts) {
+      const row = tags.has(tag) ? undefined : rows.last(repositoryId, tag);
+      if (row) pasts.set(tag, row.digest);
+    }
     const without = new Set(event.changes.map(({ tag }) => tag));
     const heads = new Map<Tag, LineHead>();
     for (const line of questions.lines) {
       const head = lines.highest(repositoryId, policy.versions, line, without);
-      const row = head && rows.find(repositoryId, head.tag);
+      const row = head && find(head.tag);
       if (row) heads.set(line, { ...head, digest: row.digest });
     }
     return { tags, pasts, heads };
   };
 
-  const carryOut = (work: TagWork, policy: TagPolicy, moves: readonly TagPlanLine[]): number => {
+  const carryOut = (
+    work: TagWork,
+    policy: TagPolicy,
+    present: ReadonlyMap<Tag, TagRow>,
+    moves: readonly TagPlanLine[],
+  ): number => {
     const { repositoryId, actor, now, manifest, event, restores } = work;
     const change = changes.add(repositoryId, { at: now, actor, kind: event.kind, manifest, moves });
     for (const { tag, from, to, cause } of moves) {
-      const row = from === undefined ? undefined : rows.find(repositoryId, tag);
+      const row = present.get(tag);
       if (row) rows.close(row.id, now, change);
       if (to !== undefined) {
         const earlier = restores?.get(tag);
@@ -106,7 +116,8 @@ export function createTagChanger(
       const policy = policyOf(repository);
       lines.bringUpToDate(repositoryId, policy.versions);
       const questions = policy.ask(event);
-      const plan = policy.plan(event, factsFor(work, policy, questions));
+      const facts = factsFor(work, policy, questions);
+      const plan = policy.plan(event, facts);
       const planned = new Set(plan.lines.map(({ tag }) => tag));
       const all = {
         lines: [...plan.lines, ...skipped.filter(({ tag }) => !planned.has(tag))],
@@ -116,7 +127,7 @@ export function createTagChanger(
       refuseIfPlanned(repository, plan);
       const moves = plan.lines.filter(({ action }) => action !== "keep");
       if (moves.length === 0 && manifest === undefined) return all;
-      return { ...all, change: carryOut(work, policy, moves) };
+      return { ...all, change: carryOut(work, policy, facts.tags, moves) };
     },
   };
 }

@@ -5,12 +5,20 @@ import type { TagCause } from "../../tag-policy.ts";
 import type { TagMetadata } from "../../tags.ts";
 import type { SqliteDatabase } from "../database.ts";
 import { type RepositoryRows, toPage } from "../repositories.ts";
+import type { ChangeRows } from "./changes.ts";
 
 type TagLists = Pick<TagMetadata, "getTag" | "listTags" | "listTagDetails" | "tagsNear">;
 
 const nearLimit = 40;
+/** How many of the last changes are looked through for the newest tags, and how many of these are told. */
+const newestChanges = 20;
+const maxNewest = 5;
 
-export function createTagLists({ prepare }: SqliteDatabase, repositories: RepositoryRows): TagLists {
+export function createTagLists(
+  { prepare }: SqliteDatabase,
+  repositories: RepositoryRows,
+  changes: ChangeRows,
+): TagLists {
   const get = prepare<{ digest: Digest; media_type: string; bytes: Uint8Array }, [string, string]>(
     // Subqueries, not joins: measured 1 µs instead of 13.
     `SELECT digest, media_type, bytes FROM manifests
@@ -34,10 +42,15 @@ export function createTagLists({ prepare }: SqliteDatabase, repositories: Reposi
     `SELECT name FROM tags INDEXED BY tags_open
      WHERE repository_id = ? AND closed_at IS NULL AND name < ? ORDER BY name DESC LIMIT ?`,
   );
-  const newest = prepare<{ name: Tag }, [number, number]>(
-    `SELECT name FROM tags INDEXED BY tags_open_by_age
-     WHERE repository_id = ? AND closed_at IS NULL ORDER BY opened_at DESC LIMIT ?`,
+  const exists = prepare<{ id: number }, [number, string]>(
+    "SELECT id FROM tags WHERE repository_id = ? AND name = ? AND closed_at IS NULL",
   );
+  const newest = (repositoryId: number): Tag[] => {
+    const moved = changes
+      .backwards(repositoryId, Number.MAX_SAFE_INTEGER, newestChanges)
+      .flatMap(({ moves }) => moves.map(({ tag }) => tag));
+    return [...new Set(moved)].filter((tag) => exists.get(repositoryId, tag)).slice(0, maxNewest);
+  };
   return {
     getTag(repository, tag): ManifestRow | undefined {
       const row = get.get(repository, tag);
@@ -68,7 +81,7 @@ export function createTagLists({ prepare }: SqliteDatabase, repositories: Reposi
       ];
       return {
         near: [...new Set(rows.map((row) => row.name))],
-        newest: newest.all(repositoryId, 5).map((row) => row.name),
+        newest: newest(repositoryId),
       };
     },
   };

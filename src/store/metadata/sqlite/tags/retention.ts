@@ -33,7 +33,7 @@ export function createRetentionMetadata(
      WHERE repository_id = ? AND closed_at IS NULL ORDER BY name`,
   );
   const former = prepare<DatedDigest, [number, number]>(
-    `SELECT digest, max(closed_at) AS at FROM tags INDEXED BY tags_closed
+    `SELECT digest, max(closed_at) AS at FROM tags
      WHERE repository_id = ? AND closed_at IS NOT NULL AND closed_at > ? GROUP BY digest`,
   );
   const untagged = prepare<DatedDigest, [number]>(

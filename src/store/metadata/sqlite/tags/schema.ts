@@ -9,11 +9,11 @@
  */
 export const tagTables = `
   ALTER TABLE repositories ADD COLUMN version_order TEXT NOT NULL DEFAULT '';
+  DROP INDEX tags_open_by_age;
   ALTER TABLE tags ADD COLUMN cause TEXT NOT NULL DEFAULT 'push';
   ALTER TABLE tags ADD COLUMN opened_in INTEGER;
   ALTER TABLE tags ADD COLUMN closed_in INTEGER;
   ALTER TABLE tags ADD COLUMN restores INTEGER;
-  CREATE INDEX tags_closed ON tags (repository_id, closed_at) WHERE closed_at IS NOT NULL;
 
   CREATE TABLE version_lines (
     repository_id INTEGER NOT NULL REFERENCES repositories,

@@ -21,7 +21,7 @@ export function createTagMetadata(
   const rules = createTagRuleMetadata(database);
   const changer = createTagChanger(database, policies, () => rules.getTagRules());
   const metadata: TagMetadata = {
-    ...createTagLists(database, repositories),
+    ...createTagLists(database, repositories, changer.changes),
     ...createTagHistory(database, repositories, changer.changes),
     ...createChangeMetadata(database, repositories, changer.changes),
     ...createTagRequests(database, repositories, manifests, changer),
