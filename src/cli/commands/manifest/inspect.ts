@@ -4,6 +4,7 @@ import { parseImage, parsePlatform } from "../../operands.ts";
 import { writeJson } from "../../output/json.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
 import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
+import { atFlag, referenceAt } from "../../tags.ts";
 
 /** `berth manifest inspect`: for people, as docker prints it. */
 export const inspectManifest = defineCommand({
@@ -12,14 +13,16 @@ export const inspectManifest = defineCommand({
     ...platformFlag,
     verbose: { type: "switch", short: "v", summary: "print also its name, media type, digest and size" },
     json: { type: "switch", summary: "print it in one line" },
+    ...atFlag,
     ...registryFlags,
   },
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;
-      const reference = parseImage(operands.reference);
+      const named = parseImage(operands.reference);
       const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
-      const remote = client(reference.registry, { repository: reference.repository });
+      const remote = client(named.registry, { repository: named.repository });
+      const reference = await referenceAt(context, remote, named, flags.at);
       const { bytes, descriptor } = await getManifestFor(remote, reference, wanted, { signal });
       const manifest: unknown = JSON.parse(new TextDecoder().decode(bytes));
       const Ref = `${familiarName(reference)}@${descriptor.digest}`;

@@ -2,19 +2,21 @@ import { defineCommand } from "../../command.ts";
 import { parseImage, parsePlatform } from "../../operands.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
 import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
+import { atFlag, referenceAt } from "../../tags.ts";
 
 /** `berth manifest`: the very bytes, whose digest is the manifest's. */
 export const printManifest = defineCommand({
   operands: { reference: { value: "REFERENCE", completion: "reference" } },
-  flags: { ...platformFlag, ...registryFlags },
+  flags: { ...platformFlag, ...atFlag, ...registryFlags },
   description: "What it prints is the manifest byte by byte: its SHA-256 is the digest.",
   examples: [{ line: "berth manifest alpine | sha256sum", does: "the digest" }],
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;
-      const reference = parseImage(operands.reference);
+      const named = parseImage(operands.reference);
       const wanted = flags.platform === undefined ? undefined : parsePlatform(flags.platform);
-      const remote = client(reference.registry, { repository: reference.repository });
+      const remote = client(named.registry, { repository: named.repository });
+      const reference = await referenceAt(context, remote, named, flags.at);
       const { bytes } = await getManifestFor(remote, reference, wanted, { signal });
       await stdout.writeBytes(bytes);
       if (stdout.isTerminal) stdout.write("\n"); // for the prompt; a program gets the bytes alone
