@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { type BerthWithAccounts, basic, passwordOf, startBerthWithAccounts } from "./fixtures/accounts.ts";
+import { pushImage } from "./fixtures/pushes.ts";
 
 let berth: BerthWithAccounts;
 let alice: string;
@@ -125,6 +126,31 @@ describe("rights", () => {
     await answersAlways(403, path, carol);
     await berth.manage("PUT", "/accounts/carol", { disabled: true });
     await answersAlways(401, path, carol);
+  });
+
+  test("a reader of events is told of nothing that it may no longer see, while it reads", async () => {
+    const nora = await berth.addPerson("nora", "reader", "events/**");
+    const cancel = new AbortController();
+    const stream = await fetch(`${berth.url}/api/v1/events`, {
+      headers: { authorization: nora },
+      signal: cancel.signal,
+    });
+    let text = "";
+    const reader = (stream.body as ReadableStream<Uint8Array>).getReader(); // an answer 200 has a body
+    const until = async (part: string) => {
+      while (!text.includes(part)) text += new TextDecoder().decode((await reader.read()).value);
+    };
+    await until("retry:");
+    await pushImage(berth.url, "events/seen", "1", [], berth.admin);
+    await until("events/seen");
+    await berth.manage("DELETE", "/grants?subject=nora&role=reader&repositories=events/**");
+    await answersAlways(404, "/v2/events/seen/manifests/1", nora);
+    await pushImage(berth.url, "events/hidden", "1", [], berth.admin);
+    await berth.grant("nora", "reader", "later/*");
+    await pushImage(berth.url, "later/app", "1", [], berth.admin);
+    await until("later/app");
+    expect(text).not.toContain("events/hidden");
+    cancel.abort();
   });
 
   test("a revoked token ends in every worker", async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { type Action, actionsOf, type Role, roles } from "../src/access/roles.ts";
+import { type Action, actions, actionsOf, type Role, roles } from "../src/access/roles.ts";
 import type { RouteKind } from "../src/server/routes.ts";
 import { type BerthWithAccounts, basic, passwordOf, startBerthWithAccounts } from "./fixtures/accounts.ts";
 import { imageManifest, type PushedImage, pushImage, sha256 } from "./fixtures/pushes.ts";
@@ -239,69 +239,135 @@ function shape(answer: Response, body: string, repository: string): string {
   return JSON.stringify([answer.status, headers, body]).replaceAll(repository, "NAME");
 }
 
-describe("the management API", () => {
-  type Level = "nobody" | "login" | "owner" | "administrator";
-  /** Who may use each operation. One that is not here fails the test. */
-  const levels: Readonly<Record<string, Level>> = {
-    "GET /api/v1/whoami": "login",
-    "GET /api/v1/stats": "administrator",
-    "GET /api/v1/accounts": "administrator",
-    "POST /api/v1/accounts": "administrator",
-    "GET /api/v1/accounts/{name}": "administrator",
-    "PUT /api/v1/accounts/{name}": "administrator",
-    "DELETE /api/v1/accounts/{name}": "administrator",
-    "PUT /api/v1/accounts/{name}/password": "owner",
-    "GET /api/v1/accounts/{name}/tokens": "owner",
-    "POST /api/v1/accounts/{name}/tokens": "owner",
-    "DELETE /api/v1/accounts/{name}/tokens/{id}": "owner",
-    "GET /api/v1/grants": "login",
-    "POST /api/v1/grants": "administrator",
-    "DELETE /api/v1/grants": "administrator",
-    "GET /api/v1/audit": "administrator",
-    "GET /api/v1/audit/verification": "administrator",
-  };
-  const bodies: Readonly<Record<string, object>> = {
-    "POST /api/v1/accounts": { name: "X" },
-    "PUT /api/v1/accounts/{name}": {},
-    "PUT /api/v1/accounts/{name}/password": { password: "short" },
-    "POST /api/v1/accounts/{name}/tokens": { name: "x", expiresAt: "2020-01-01T00:00:00Z" },
-    "POST /api/v1/grants": { subject: "nobody", role: "reader", repositories: "**" },
-  };
+type Level = "login" | "owner" | "administrator" | Action;
 
-  test("every operation that is no repository's lets in just whom it has to", async () => {
-    const document = (await (await fetch(`${berth.url}/api/v1/openapi.json`)).json()) as {
-      paths: Record<string, Record<string, unknown>>;
-    };
-    const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
-      Object.keys(methods).map((method) => [method.toUpperCase(), path] as const),
-    );
-    for (const [method, template] of operations) {
-      const name = `${method} ${template}`;
-      if (template.includes("/repositories/") || template.includes("/tag")) continue; // tests of their own rooms
+/** Who may use each operation; an action is one on its repository. One that is not here fails the test. */
+const levels: Readonly<Record<string, Level>> = {
+  "GET /api/v1/whoami": "login",
+  "GET /api/v1/stats": "administrator",
+  "GET /api/v1/accounts": "administrator",
+  "POST /api/v1/accounts": "administrator",
+  "GET /api/v1/accounts/{name}": "administrator",
+  "PUT /api/v1/accounts/{name}": "administrator",
+  "DELETE /api/v1/accounts/{name}": "administrator",
+  "PUT /api/v1/accounts/{name}/password": "owner",
+  "GET /api/v1/accounts/{name}/tokens": "owner",
+  "POST /api/v1/accounts/{name}/tokens": "owner",
+  "DELETE /api/v1/accounts/{name}/tokens/{id}": "owner",
+  "GET /api/v1/grants": "login",
+  "POST /api/v1/grants": "administrator",
+  "DELETE /api/v1/grants": "administrator",
+  "GET /api/v1/audit": "administrator",
+  "GET /api/v1/audit/verification": "administrator",
+  "GET /api/v1/events": "pull",
+  "GET /api/v1/tags": "pull",
+  "GET /api/v1/tags/log": "pull",
+  "GET /api/v1/tags/resolve": "pull",
+  "POST /api/v1/tags/plan": "pull",
+  "POST /api/v1/tags/move": "overwrite",
+  "POST /api/v1/tags/delete": "delete",
+  "POST /api/v1/tags/rollback": "overwrite",
+  "POST /api/v1/tags/rollback-release": "delete",
+  "POST /api/v1/tags/undelete": "push",
+  "POST /api/v1/manifests/undelete": "push",
+  "GET /api/v1/tags/retention": "pull",
+  "POST /api/v1/tags/retention": "delete",
+  "GET /api/v1/tags/rules": "administrator",
+  "PUT /api/v1/tags/rules": "administrator",
+};
+
+/** What an operation is given beside its path: valid, and about what is not there. */
+const queries: Readonly<Record<string, string>> = {
+  "DELETE /api/v1/grants": "subject=nobody&role=reader&repositories=**",
+  "GET /api/v1/events": "repository=REPOSITORY",
+  "GET /api/v1/tags": "repository=REPOSITORY",
+  "GET /api/v1/tags/log": "repository=REPOSITORY&tag=1.0",
+  "GET /api/v1/tags/resolve": "repository=REPOSITORY&tag=1.0&at=2026-01-01T00:00:00Z",
+  "GET /api/v1/tags/retention": "repository=REPOSITORY",
+};
+const bodies: Readonly<Record<string, object>> = {
+  "POST /api/v1/accounts": { name: "X" },
+  "PUT /api/v1/accounts/{name}": {},
+  "PUT /api/v1/accounts/{name}/password": { password: "short" },
+  "POST /api/v1/accounts/{name}/tokens": { name: "x", expiresAt: "2020-01-01T00:00:00Z" },
+  "POST /api/v1/grants": { subject: "nobody", role: "reader", repositories: "**" },
+  "POST /api/v1/tags/plan": { tags: ["1.0"] },
+  "POST /api/v1/tags/move": { tag: "1.0", to: absent },
+  "POST /api/v1/tags/delete": { tags: ["none"] },
+  "POST /api/v1/tags/rollback": { tag: "none" },
+  "POST /api/v1/tags/rollback-release": { tag: "none" },
+  "POST /api/v1/tags/undelete": { tag: "none" },
+  "POST /api/v1/manifests/undelete": { digest: absent },
+  "POST /api/v1/tags/retention": {},
+  "PUT /api/v1/tags/rules": { rules: [], version: 1_000_000 },
+};
+
+async function operationNames(): Promise<readonly string[]> {
+  const answer = await fetch(`${berth.url}/api/v1/openapi.json`);
+  const { paths } = (await answer.json()) as { paths: Record<string, Record<string, unknown>> };
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+}
+
+async function operate(
+  name: string,
+  repository: string,
+  authorization?: string,
+): Promise<{ status: number; text: string }> {
+  const [method = "", template = ""] = name.split(" ");
+  const level = levels[name];
+  if (!level) throw new Error(`${name} has no rule in this test`);
+  // An administrator must not remove the account that the next caller is.
+  const account = method === "DELETE" && level === "administrator" ? "nobody" : "writer";
+  const path = template.replace("{name}", account).replace("{id}", "none");
+  const about = level === "administrator" || level === "login" || level === "owner" ? {} : { repository };
+  const body = bodies[name] && JSON.stringify({ ...bodies[name], ...about });
+  const cancel = new AbortController();
+  const answer = await fetch(
+    `${berth.url}${path}?${(queries[name] ?? "").replace("REPOSITORY", repository)}`,
+    {
+      method,
+      headers: { ...(authorization ? { authorization } : {}), "content-type": "application/json" },
+      ...(body ? { body } : {}),
+      signal: cancel.signal,
+    },
+  );
+  const isStream = answer.headers.get("content-type")?.startsWith("text/event-stream") ?? false;
+  const text = isStream ? "" : (await answer.text()).replaceAll(repository, "NAME");
+  if (isStream) cancel.abort();
+  return { status: answer.status, text };
+}
+
+describe("the management API", () => {
+  test("every operation lets in just whom it has to", async () => {
+    for (const name of await operationNames()) {
       const level = levels[name];
-      if (!level) throw new Error(`${name} has no rule in this test`);
       for (const [caller, authorization] of [...callers, ["admin", berth.admin] as const]) {
-        const path = template
-          .replace(
-            "{name}",
-            name.startsWith("DELETE /api/v1/accounts/{name}") && level === "administrator"
-              ? "nobody"
-              : "writer",
-          )
-          .replace("{id}", "none");
-        const query = name === "DELETE /api/v1/grants" ? "?subject=nobody&role=reader&repositories=**" : "";
-        const { status } = await fetch(`${berth.url}${path}${query}`, {
-          method,
-          headers: { ...(authorization ? { authorization } : {}), "content-type": "application/json" },
-          ...(bodies[name] ? { body: JSON.stringify(bodies[name]) } : {}),
-        });
-        const may =
-          caller === "admin" ||
-          (level === "login" && caller !== "anonymous" && caller !== "revoked") ||
-          (level === "owner" && caller === "writer");
-        const what = `${name} as ${caller}: ${status}`;
-        if (may) expect(what).not.toMatch(/: (401|403)$/);
-        else expect(what).toEndWith(caller === "anonymous" || caller === "revoked" ? ": 401" : ": 403");
+        for (const repository of ["gallery/app", "secret/app", "public/app"] as const) {
+          const { status, text } = await operate(name, repository, authorization);
+          const what = `${name} of ${repository} as ${caller}: ${status}`;
+          const isKnown = caller !== "anonymous" && caller !== "revoked";
+          const may =
+            caller === "admin" ||
+            (level === "login" && isKnown) ||
+            (level === "owner" && caller === "writer") ||
+            (actions.some((action) => action === level) && isAllowed(caller, level as Action, repository)); // just checked
+          if (may) expect(`${what} ${text}`).not.toMatch(/: (401|403) |(body|query)\./);
+          else if (!isKnown) expect(what).toEndWith(": 401");
+          else expect(what).toMatch(level === "pull" ? /: 404$/ : /: 403$/);
+        }
+      }
+    }
+  });
+
+  test("what is hidden and what is not there are answered alike by every operation", async () => {
+    for (const name of await operationNames()) {
+      for (const caller of ["reader", "administrator", "stranger", "anonymous", "limited"]) {
+        const [hidden, missing] = await Promise.all(
+          ["secret/app", "secret/non"].map((repository) => operate(name, repository, callers.get(caller))),
+        );
+        expect({ caller, name, ...hidden }).toEqual({ caller, name, ...missing });
       }
     }
   });

@@ -16,7 +16,6 @@ import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
 import type { Metadata } from "../store/metadata/metadata.ts";
 import { createAccountsGate } from "./accounts-gate.ts";
 import { addressOf } from "./addresses.ts";
-import { createAuditTrail } from "./audit-trail.ts";
 import type { Connection } from "./context.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
@@ -107,7 +106,7 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
       registry,
       authenticator,
       publicUrl,
-      trail: createAuditTrail(auditLog),
+      auditLog,
       ...(settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) }),
     }),
     administration: {

@@ -1,3 +1,4 @@
+import type { AuditLog } from "../access/audit.ts";
 import type { Authenticator } from "../access/authenticator.ts";
 import { createGuard, type Guard, wantedScope } from "../access/guard.ts";
 import { guardRegistry } from "../access/guarded-registry.ts";
@@ -8,8 +9,9 @@ import { RegistryError } from "../oci/errors.ts";
 import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
 import { addressOf } from "./addresses.ts";
-import type { Caller as ApiCaller, Need } from "./api/operations.ts";
-import type { AuditTrail, GuardedEntry } from "./audit-trail.ts";
+import type { Caller as ApiCaller, Authorize, Need } from "./api/operations.ts";
+import { recorderOf, recordRefusal } from "./api-record.ts";
+import { createAuditTrail, type GuardedEntry } from "./audit-trail.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { RouteKind } from "./routes.ts";
 import { credentialsOf } from "./sessions.ts";
@@ -20,7 +22,7 @@ export interface AccountsGateOptions {
   readonly authenticator: Authenticator;
   /** Where this server is for its clients, when that is not what their requests say. */
   readonly publicUrl: string | undefined;
-  readonly trail: AuditTrail;
+  readonly auditLog: AuditLog;
   readonly limits?: RequestLimits;
 }
 
@@ -28,7 +30,8 @@ type RequestLimits = ReturnType<typeof createRequestLimits>;
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, publicUrl, trail, limits } = options;
+  const { registry, authenticator, publicUrl, auditLog, limits } = options;
+  const trail = createAuditTrail(auditLog);
   const entries = new WeakMap<Caller, GuardedEntry>();
 
   const entryOf = (caller: Caller): GuardedEntry => {
@@ -39,6 +42,26 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
     const entry = { registry: guarded, actor: actorOf(caller.identity), guard, caller };
     entries.set(caller, entry);
     return entry;
+  };
+
+  const authorize: Authorize = async (request, need, connection): Promise<ApiCaller> => {
+    const header = credentialsOf(request);
+    const address = addressOf(request, connection);
+    const caller = await authenticator.authenticate(header, () => address);
+    const { guard, actor } = entryOf(caller);
+    const asker = { caller, address };
+    const path = new URL(request.url).pathname.replace("/api/v1/", "");
+    try {
+      checkNeed(caller, guard, need);
+    } catch (error) {
+      recordRefusal(auditLog, asker, need, path, error);
+      throw error;
+    }
+    return {
+      ...{ actor, asker, record: recorderOf(auditLog, asker, need, request.method, path) },
+      mayRead: (repository) => guard.isPermitted("pull", repository),
+      recheck: async () => authorize(request, need, connection),
+    };
   };
 
   return {
@@ -52,17 +75,7 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
       };
       return caller instanceof Promise ? caller.then(letIn) : letIn(caller);
     },
-    async authorize(request, need, connection): Promise<ApiCaller> {
-      const header = credentialsOf(request);
-      const caller = await authenticator.authenticate(header, () => addressOf(request, connection));
-      const { guard, actor } = entryOf(caller);
-      checkNeed(caller, guard, need);
-      return {
-        actor,
-        asker: { caller, address: addressOf(request, connection) },
-        mayRead: (repository) => guard.isPermitted("pull", repository),
-      };
-    },
+    authorize,
     // Safe: every entry was made above.
     finished: (event) => trail({ ...event, entry: event.entry as GuardedEntry | undefined }),
     refusalHeaders(error, request): Record<string, string> {

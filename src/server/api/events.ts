@@ -30,7 +30,8 @@ export type EventSource = Pick<Metadata, "listChanges" | "lastChange">;
 interface Filter {
   readonly repositories: RepositoryPattern | undefined;
   readonly tag: Tag | undefined;
-  readonly mayRead: (repository: RepositoryName) => boolean;
+  /** Asked before each page: what the reader may see can change while it reads. */
+  readonly mayRead: () => Promise<(repository: RepositoryName) => boolean>;
 }
 
 /** Every change as it happens. */
@@ -63,12 +64,17 @@ export function createEventOperations(
         repository === undefined || repository.includes("*")
           ? { kind: "nothing" }
           : { kind: "repository", repository: parseRepositoryName(repository), action: "pull" },
-      async run({ query: { repository, tag, after } }, { request, mayRead }) {
+      async run({ query: { repository, tag, after } }, call) {
+        const { request, mayRead } = call;
         const resumed = Number(request.headers.get("last-event-id") ?? Number.NaN);
         const start = Number.isSafeInteger(resumed) ? resumed : (after ?? (await metadata.lastChange()));
         const body = streamChanges(
           { metadata, feed, limits, start },
-          { repositories: repository, tag, mayRead },
+          {
+            repositories: repository,
+            tag,
+            mayRead: async () => (await call.recheck?.())?.mayRead ?? mayRead,
+          },
         );
         return new Response(body, {
           headers: {
@@ -112,8 +118,12 @@ function streamChanges(
     for (let waited = false; ; ) {
       if (feed.closed || ended.signal.aborted || Date.now() > deadline) return undefined;
       const page = await metadata.listChanges({ after: cursor, limit: pageSize });
+      const mayRead = await filter.mayRead().catch(() => undefined); // who may nothing any more reads to the end
+      if (!mayRead) return undefined;
       cursor = page[page.length - 1]?.id ?? cursor;
-      const events = page.filter((change) => isFollowed(change, filter)).map(toEvent);
+      const events = page
+        .filter((change) => isFollowed(change, filter) && mayRead(change.repository))
+        .map(toEvent);
       if (events.length > 0) return events.join("");
       if (page.length > 0) continue;
       if (waited) return `id: ${cursor}\n\n`;
@@ -138,10 +148,9 @@ function streamChanges(
   );
 }
 
-function isFollowed({ repository, moves }: Change, { repositories, tag, mayRead }: Filter): boolean {
+function isFollowed({ repository, moves }: Change, { repositories, tag }: Filter): boolean {
   if (repositories !== undefined && !matchesRepository(repositories, repository)) return false;
-  if (tag !== undefined && !moves.some((move) => move.tag === tag)) return false;
-  return mayRead(repository);
+  return tag === undefined || moves.some((move) => move.tag === tag);
 }
 
 function toEvent(change: Change): string {

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import type { Asker } from "../../access/asker.ts";
+import type { Action } from "../../access/roles.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import type { Connection } from "../context.ts";
@@ -15,7 +16,7 @@ export type Need =
   | {
       readonly kind: "repository";
       readonly repository: RepositoryName;
-      readonly action: "pull" | "push" | "delete";
+      readonly action: Action;
     };
 
 /** Who asks, as far as an operation has to know. */
@@ -26,6 +27,16 @@ export interface Caller {
   readonly mayRead: (repository: RepositoryName) => boolean;
   /** Who asks, with all that they may, and from where; absent in a registry that is open to everybody. */
   readonly asker?: Asker;
+  /**
+   * Looks again who this is and what they may, for an answer that goes on for long; as it was where everybody may.
+   * @throws RegistryError UNAUTHORIZED; DENIED when the answer has to end
+   */
+  readonly recheck?: () => Promise<Caller>;
+  /**
+   * Records that it was done, or with an error that it was not allowed, where there is a record of that. Resolves when
+   * what was done is durable there.
+   */
+  readonly record?: (input: unknown, error?: unknown) => Promise<void>;
 }
 
 /** Decides whether a request may do what an operation needs. @throws RegistryError UNAUTHORIZED; DENIED */
@@ -119,11 +130,26 @@ export function operation<
         body: check("body", body, raw.body),
       };
       const caller = await authorize(request, definition.need(input));
-      const result = await definition.run(input, { ...caller, request, keepOpen });
+      const asked = input.body ?? input.query;
+      const result = await runRecorded(caller, asked, () =>
+        definition.run(input, { ...caller, request, keepOpen }),
+      );
       if (result instanceof Response) return result;
       return result === undefined ? emptyResponse(204, {}) : jsonResponse(200, result);
     },
   };
+}
+
+async function runRecorded<T>(caller: Caller, asked: unknown, run: () => T | Promise<T>): Promise<T> {
+  let result: T;
+  try {
+    result = await run();
+  } catch (error) {
+    await caller.record?.(asked, error);
+    throw error;
+  }
+  await caller.record?.(asked);
+  return result;
 }
 
 function check<Schema extends z.ZodType>(

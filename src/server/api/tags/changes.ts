@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Action } from "../../../access/roles.ts";
 import { isDigest, parseDigest } from "../../../oci/digests.ts";
 import { parseTag, type RepositoryName } from "../../../oci/names.ts";
 import type { TagRequest } from "../../../store/metadata/tags.ts";
@@ -17,7 +18,7 @@ const common = {
 type Common = { readonly repository: RepositoryName; readonly dryRun: boolean };
 
 const needs =
-  (action: "pull" | "push" | "delete") =>
+  (action: Action) =>
   ({ body: { repository } }: { readonly body: { readonly repository: RepositoryName } }) =>
     ({ kind: "repository", repository, action }) as const;
 
@@ -52,7 +53,7 @@ export function createTagChangeOperations({ metadata, registry }: Store): readon
         to: z.string().describe("A digest, or a tag that points at it"),
       }),
       response: outcome,
-      need: needs("push"),
+      need: needs("overwrite"),
       async run({ body }, call) {
         const to = isDigest(body.to)
           ? parseDigest(body.to)
@@ -75,7 +76,7 @@ export function createTagChangeOperations({ metadata, registry }: Store): readon
       summary: "Takes back the last move of a tag",
       body: z.strictObject({ ...common, tag: tagName }),
       response: outcome,
-      need: needs("push"),
+      need: needs("overwrite"),
       run: ({ body }, call) => change(body, { kind: "rollback", tag: body.tag }, call),
     }),
     operation({
