@@ -1,8 +1,10 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
+
+setDefaultTimeout(60_000);
 
 const root = join(import.meta.dir, "..");
 let folder: string;
