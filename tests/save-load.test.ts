@@ -173,7 +173,10 @@ describe("berth save and load that cannot be done", () => {
     await writeFile(archive, bytes);
     await forget();
     const { exitCode, stderr } = await run(["load", "-i", archive]);
-    expect([exitCode, stderr]).toEqual([1, expect.stringMatching(/the source sent other bytes: .* not sha256:/)]);
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringMatching(/the source sent other bytes: .* not sha256:/),
+    ]);
     expect((await berth("image", "ls", "-q")).trim()).toBe("");
     bytes[at] = (bytes[at] ?? 0) ^ 1;
     await writeFile(archive, bytes);
