@@ -44,7 +44,7 @@ function jsonProgress(output: Output): Progress {
       const { digest, mediaType, size } = descriptor;
       if (state === "bytes") {
         const nowMs = performance.now();
-        if (nowMs - (told.get(digest) ?? 0) < tellEveryMs) return;
+        if (nowMs - (told.get(digest) ?? Number.NEGATIVE_INFINITY) < tellEveryMs) return;
         told.set(digest, nowMs);
         return writeJson(output, { state, digest, mediaType, size, bytes: event.bytes });
       }
