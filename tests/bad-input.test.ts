@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdir, readdir, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { berthProgram } from "./fixtures/command-lines.ts";
 import { startGate } from "./fixtures/gates.ts";
@@ -148,6 +151,15 @@ describe.skipIf(!isAvailable("openssl", "docker-registry"))("one message about T
     expect(message).toEndWith("(--ca-file FILE)");
   });
 
+  test("speaks plain HTTP with the registry that --plain-http names, and HTTPS with others", async () => {
+    const authority = ["--ca-file", file("server.pem")];
+    const named = await user.run("repo", "ls", ...authority, `--plain-http=${berth.host}`, berth.host);
+    expect({ exitCode: named.exitCode, stderr: named.stderr }).toEqual({ exitCode: 0, stderr: "" });
+    const other = await user.run("repo", "ls", ...authority, `--plain-http=${berth.host}`, secure.host);
+    expect({ exitCode: other.exitCode, stderr: other.stderr }).toEqual({ exitCode: 0, stderr: "" });
+    expect((await user.run("repo", "ls", ...authority, "--plain-http", berth.host)).exitCode).toBe(0);
+  });
+
   test("says that it speaks no HTTPS, and which flag helps", async () => {
     const message = await failureOf("pull", "-q", "--ca-file", file("server.pem"), `${berth.host}/app`);
     expect(message).toContain(`${berth.host} does not speak HTTPS`);
@@ -281,6 +293,34 @@ describe("what was interrupted", () => {
       await gate.stop();
     }
   });
+});
+
+test("a command says that its output could not be written", async () => {
+  const result = await attempt("bash", ["-c", `'${process.execPath}' '${berthProgram}' --help > /dev/full`]);
+  expect(result).toEqual({
+    exitCode: 1,
+    stdout: "",
+    stderr: "berth: cannot write the output: the disk is full: make room and run the same command again\n",
+  });
+});
+
+test("a command goes through the proxy of the environment", async () => {
+  const asked: string[] = [];
+  const proxy = createServer((request, response) => {
+    asked.push(`${request.method} ${request.url}`);
+    response.setHeader("content-type", "application/json");
+    response.end(JSON.stringify({ repositories: ["behind/proxy"] }));
+  });
+  await once(proxy.listen(0, "127.0.0.1"), "listening");
+  const { port } = proxy.address() as AddressInfo; // it listens on a port
+  try {
+    const env = { HOME: user.home, HTTP_PROXY: `http://127.0.0.1:${port}` };
+    const { stdout } = await user.runWith({ env }, "repo", "ls", "--plain-http", "registry.example.com");
+    expect(stdout).toBe("behind/proxy\n");
+    expect(asked[0]).toStartWith("GET http://registry.example.com/v2/_catalog");
+  } finally {
+    proxy.close();
+  }
 });
 
 /** Beside what the runtime leaves there. */

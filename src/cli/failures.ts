@@ -35,7 +35,11 @@ export function describeFailure(error: unknown, signal: AbortSignal): Failure {
   }
   if (isSystemError(error)) return { exitCode: 1, code: error.code, message: describeSystemError(error) };
   const message = error instanceof Error ? error.message : String(error);
-  return { exitCode: 1, code: "INTERNAL", message };
+  return {
+    exitCode: 1,
+    code: "INTERNAL",
+    message: `${message}: a fault of Berth, BERTH_DEBUG=1 shows where`,
+  };
 }
 
 /** The flag that does what a library's message advises. */

@@ -1,5 +1,7 @@
 import { commands } from "./commands.ts";
-import { processSurroundings } from "./process.ts";
+import { runInProcess } from "./process.ts";
 import { runCommandLine } from "./run.ts";
 
-process.exitCode = await runCommandLine(commands, process.argv.slice(2), processSurroundings());
+process.exitCode = await runInProcess((surroundings) =>
+  runCommandLine(commands, process.argv.slice(2), surroundings),
+);

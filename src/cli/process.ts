@@ -1,11 +1,30 @@
 import type { Surroundings } from "./command.ts";
-import { Interruption } from "./failures.ts";
+import { describeFailure, Interruption } from "./failures.ts";
+import { printError } from "./output/messages.ts";
 import type { Input, Output, ReadLineOptions } from "./terminal.ts";
 import { type Typed, type TypedText, typeKeys } from "./typed-lines.ts";
 
-/** The surroundings that this process has. From now on, signals and a closed output abort `signal`. */
-export function processSurroundings(): Surroundings {
+/** Runs a command in the surroundings that this process has: signals and an output that takes no more abort it. */
+export async function runInProcess(run: (surroundings: Surroundings) => Promise<number>): Promise<number> {
   const stop = new AbortController();
+  const surroundings = surroundingsOf(stop);
+  const exitCode = await run(surroundings);
+  await Promise.all([process.stdout, process.stderr].map(flush));
+  if (exitCode !== 0 || !stop.signal.aborted) return exitCode;
+  // What it did is done, but not all of it was told.
+  const { reason } = stop.signal;
+  if (!(reason instanceof OutputError)) return exitCode;
+  const failure = describeFailure(reason.cause, new AbortController().signal);
+  printError(surroundings, `cannot write the output: ${failure.message}`);
+  return failure.exitCode;
+}
+
+/** The output takes no more. */
+class OutputError extends Error {
+  override readonly name = "OutputError";
+}
+
+function surroundingsOf(stop: AbortController): Surroundings {
   // A second signal finds no handler and ends the process at once.
   process.once("SIGINT", () => stop.abort(new Interruption("interrupted", 130)));
   process.once("SIGTERM", () => stop.abort(new Interruption("told to end", 143)));
@@ -20,13 +39,14 @@ export function processSurroundings(): Surroundings {
 }
 
 function outputOf(stream: NodeJS.WriteStream, stop: AbortController): Output {
-  stream.on("error", (error: NodeJS.ErrnoException) => {
+  const fail = (error: NodeJS.ErrnoException): void => {
     // Who reads has gone, as `head` does: nothing to tell anybody, and nothing more to do.
     const isClosed = error.code === "EPIPE";
-    stop.abort(isClosed ? new Interruption("", 141) : error);
-  });
+    stop.abort(isClosed ? new Interruption("", 141) : new OutputError(error.message, { cause: error }));
+  };
+  stream.on("error", fail);
   return {
-    write: (text) => void stream.write(text),
+    write: (text) => void stream.write(text, (error) => error && fail(error)),
     writeBytes: (bytes) =>
       new Promise((resolve, reject) => {
         stream.write(bytes, (error) => (error ? reject(error) : resolve()));
@@ -43,6 +63,12 @@ function outputOf(stream: NodeJS.WriteStream, stop: AbortController): Output {
       return () => void stream.off("resize", listener);
     },
   };
+}
+
+function flush(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.write("", () => resolve());
+  });
 }
 
 /** Not touched before it is read: a process that looks at its standard input waits for it. */

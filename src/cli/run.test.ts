@@ -128,12 +128,15 @@ Examples:
     ["INTERNAL", 1, new Error("boom")],
   ])("runCommandLine makes one message of an error %s, with exit code %p", async (code, exitCode, error) => {
     const failing = tableWith(throwing(error));
+    const message = code === "INTERNAL" ? "boom: a fault of Berth, BERTH_DEBUG=1 shows where" : error.message;
     const plain = await runBerth(["fail"], { table: failing });
     expect(plain).toMatchObject({ exitCode, stdout: "" });
-    expect(plain.stderr.split("\n")[0]).toBe(`berth: ${error.message}`);
+    expect(plain.stderr.split("\n")[0]).toBe(`berth: ${message}`);
     const json = await runBerth(["fail", "--json"], { table: failing });
     expect(json).toMatchObject({ exitCode, stdout: "" });
-    expect(JSON.parse(json.stderr)).toEqual({ error: { code, message: error.message } });
+    expect(JSON.parse(json.stderr)).toEqual({ error: { code, message } });
+    const debugged = await runBerth(["fail"], { table: failing, env: { BERTH_DEBUG: "1" } });
+    expect(debugged.stderr).toContain("run.test.ts:"); // where it was made
   });
 
   test("runCommandLine says that the disk is full when a write failed for that", async () => {

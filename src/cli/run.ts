@@ -79,8 +79,16 @@ async function runEntry(
       stderr.write(`${JSON.stringify({ error: { code: failure.code, message: failure.message } })}\n`);
     else if (failure.message) printError(surroundings, failure.message);
     if (error instanceof UsageError && !asJson) stderr.write(usageAdvice(entry, command));
+    if (surroundings.env.BERTH_DEBUG) stderr.write(`${traceOf(error)}\n`);
     return failure.exitCode;
   }
+}
+
+/** Where an error and what led to it were thrown; no more of them, which may be secret. */
+function traceOf(error: unknown): string {
+  const traces: string[] = [];
+  for (let at = error; at instanceof Error; at = at.cause) traces.push(at.stack ?? at.message);
+  return traces.join("\ncaused by ");
 }
 
 function usageAdvice({ words }: TableEntry, command: Command): string {
