@@ -9,6 +9,8 @@ import { emptyResponse, isNotModified, warningHeader } from "./responses.ts";
 
 /** The most `tag` parameters of one request. "SHOULD support pushing at least 10 tags per request" */
 const maxTags = 100;
+/** Characters of `OCI-Tag`, but for the tags that were asked for. */
+const maxTagHeader = 8 * 1024;
 
 /** GET and HEAD by digest: the answer never changes. */
 export async function getManifest(
@@ -84,10 +86,21 @@ export async function putManifest(
     ...warningHeader(result.warnings),
   };
   // "MUST include an OCI-Tag response header for each accepted tag"; those that a rule moved are told, too.
-  if (asked.length > 0 || result.tags.length > tags.length) headers["oci-tag"] = result.tags.join(", ");
+  if (asked.length > 0 || result.tags.length > tags.length)
+    headers["oci-tag"] = tagHeader(result.tags, tags.length);
   // "MUST respond with the response header OCI-Subject: <subject digest>"
   if (result.subject) headers["oci-subject"] = result.subject;
   return emptyResponse(201, headers);
+}
+
+/** Clients take 16 KiB of headers: all tags that were asked for are told, others as long as there is room. */
+function tagHeader(tags: readonly Tag[], asked: number): string {
+  let length = 0;
+  const told = tags.filter((tag, at) => {
+    length += tag.length + 2;
+    return at < asked || length < maxTagHeader;
+  });
+  return told.join(", ");
 }
 
 export async function deleteManifest(

@@ -162,7 +162,8 @@ export function createManifestRows(database: SqliteDatabase, repositories: Repos
         if (findAside.get(repositoryId, child.digest))
           rows.restore(repositoryId, repository, child.digest, now);
       }
-      rows.put(repositoryId, repository, { digest, bytes: aside.bytes, manifest }, now);
+      const edges = findEdges(repositoryId, repository, manifest);
+      insertManifest(repositoryId, { digest, bytes: aside.bytes, manifest }, edges, now);
     },
   };
   return rows;

@@ -41,14 +41,16 @@ export function createTagRequests(
         const prepared = prepare({ repositoryId, repository, now, dryRun }, request);
         return changer.run({ repositoryId, repository, actor, now, dryRun, ...prepared });
       }),
-    highestOf: (repository, line) =>
-      write(() => {
-        const repositoryId = repositories.find(repository);
-        const { versions } = changer.policyOf(repository);
-        if (repositoryId === undefined || !versions) return undefined;
-        changer.lines.bringUpToDate(repositoryId, versions);
-        return changer.lines.highest(repositoryId, versions, line, new Set())?.tag;
-      }),
+    async highestOf(repository, line) {
+      const repositoryId = repositories.find(repository);
+      const { versions } = changer.policyOf(repository);
+      if (repositoryId === undefined || !versions) return undefined;
+      const { lines } = changer;
+      if (!lines.isUpToDate(repositoryId, versions)) {
+        await write(() => lines.bringUpToDate(repositoryId, versions));
+      }
+      return lines.highest(repositoryId, versions, line, new Set())?.tag;
+    },
   };
 }
 

@@ -5,6 +5,7 @@ import type { TagRows } from "./rows.ts";
 
 /** The index of full versions by line, for use inside a transaction. */
 export interface VersionLines {
+  isUpToDate(repositoryId: number, order: VersionOrder | undefined): boolean;
   /**
    * Makes the index anew when it was made by another order: once after a rule was changed, in time by the number of the
    * repository's tags.
@@ -40,9 +41,9 @@ export function createVersionLines({ prepare }: SqliteDatabase, tags: TagRows): 
      ORDER BY key DESC, name DESC LIMIT ?`,
   );
   const lines: VersionLines = {
+    isUpToDate: (repositoryId, order) => orderOf.get(repositoryId)?.version_order === (order?.id ?? ""),
     bringUpToDate(repositoryId, order) {
-      const id = order?.id ?? "";
-      if (orderOf.get(repositoryId)?.version_order === id) return;
+      if (lines.isUpToDate(repositoryId, order)) return;
       clear.run(repositoryId);
       if (order) {
         let page = tags.page(repositoryId, "", pageSize);
@@ -51,7 +52,7 @@ export function createVersionLines({ prepare }: SqliteDatabase, tags: TagRows): 
           page = tags.page(repositoryId, page[page.length - 1] ?? "", pageSize);
         }
       }
-      setOrder.run(id, repositoryId);
+      setOrder.run(order?.id ?? "", repositoryId);
     },
     add(repositoryId, order, tag) {
       const place = order?.place(tag);
