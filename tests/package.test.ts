@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { copyFile, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { createClient } from "../src/client/index.ts";
+import { parseReference, withDefaultTag } from "../src/oci/index.ts";
+import { pushImage } from "../src/registry/contract/fixtures.ts";
 import { type BackgroundProcess, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { serveTunnels } from "./fixtures/proxies.ts";
 import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
@@ -44,6 +47,24 @@ describe("the package under Node", () => {
     expect(result.found).toEqual(result.pushed);
     expect(result.part).toBe(10);
     expect(result.states).toEqual([...Array(8).fill("done"), ...Array(3).fill("exists"), "done"]);
+  }, 60_000);
+
+  test("the examples of docs/library.md do what they say", async () => {
+    const page = await Bun.file(join(root, "docs", "library.md")).text();
+    const examples = Array.from(page.matchAll(/^```js\n(.*?)^```$/gms), ([, code = ""]) =>
+      code.replaceAll("registry.example.com", berth.host),
+    );
+    expect(examples.length).toBe(2);
+    const { repository, tag } = withDefaultTag(parseReference(`${berth.host}/team/app:1.0`));
+    const client = createClient(berth.host);
+    await pushImage(client, repository, { tags: tag ? [tag] : [] });
+    client.close();
+    const printed = [];
+    for (const [at, code] of examples.entries()) {
+      await writeFile(join(folder, "app", `example-${at}.mjs`), code);
+      printed.push((await node(`example-${at}.mjs`)).split("\n").at(-1));
+    }
+    expect(printed).toEqual(["true 0", "[ 'latest' ]"]);
   }, 60_000);
 
   test.skipIf(!isAvailable("openssl"))(

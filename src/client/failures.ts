@@ -112,6 +112,7 @@ function describeBody({ headers }: Answer, body: string): string {
 function adviceFor({ status, headers }: Answer, { loginAdvice, isAnonymous }: Attempt): string {
   if (status === 401) return `: ${loginAdvice()}`;
   if (status === 403) return isAnonymous() ? ": log in, if that lets you" : "";
+  if (status === 413) return ": it, or a proxy before it, takes no body of this size";
   if (status !== 429) return "";
   const waitMs = retryAfterOf(headers.get("retry-after"));
   const when = waitMs === undefined ? "later" : `in ${Math.ceil(waitMs / 1000)} s`;
