@@ -1,4 +1,4 @@
-import { readdir, stat, unlink } from "node:fs/promises";
+import { stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, encodedLength, isDigest } from "../../oci/digests.ts";
 import type { LayoutFiles, LayoutState } from "../contents.ts";
@@ -7,7 +7,7 @@ import type { HoldingsReader } from "../holdings.ts";
 import type { Link, Links } from "../links.ts";
 import { placeOf } from "../names.ts";
 import type { Change, LayoutDisk } from "./disk.ts";
-import { isMissing } from "./files.ts";
+import { ignoreMissing, namesIn } from "./files.ts";
 
 /** What was removed because nothing needs it any more. */
 export interface Collected {
@@ -132,12 +132,4 @@ async function removeBroken(ingest: string): Promise<void> {
     const found = await stat(path).catch(ignoreMissing);
     if (found && found.mtimeMs < Date.now() - brokenMs) await unlink(path).catch(ignoreMissing);
   }
-}
-
-async function namesIn(folder: string): Promise<readonly string[]> {
-  return (await readdir(folder).catch(ignoreMissing)) ?? [];
-}
-
-function ignoreMissing(error: unknown): undefined {
-  if (!isMissing(error)) throw error;
 }

@@ -1,4 +1,4 @@
-import { readdir, stat, unlink } from "node:fs/promises";
+import { stat, unlink } from "node:fs/promises";
 import { basename } from "node:path";
 import type { Digest } from "../../oci/digests.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
@@ -9,8 +9,10 @@ import { formatLinks, type Links, noLinks, parseLinks, unionOf, withoutEmptyPlac
 import { checkLayoutVersion, layoutVersionBytes } from "../version.ts";
 import {
   createFolderFiles,
+  ignoreMissing,
   isMissing,
   type LayoutPaths,
+  namesIn,
   readIfThere,
   removeTemporaries,
   replaceFile,
@@ -107,10 +109,6 @@ async function writeBatch(
   for (const tell of done) tell();
 }
 
-function ignoreMissing(error: unknown): void {
-  if (!isMissing(error)) throw error;
-}
-
 /** What is linked is written before index.json may name it no more, and forgotten after index.json names it. */
 async function write(paths: LayoutPaths, before: LayoutState, after: LayoutState): Promise<void> {
   const links = withoutEmptyPlaces(after.links, placesOf(after.index));
@@ -176,15 +174,8 @@ async function checkVersion({ folder, version }: LayoutPaths): Promise<void> {
 
 /** A folder with other files is not made a layout. */
 async function refuseOtherFolder({ folder, own }: LayoutPaths): Promise<void> {
-  let names: readonly string[];
-  try {
-    names = await readdir(folder);
-  } catch (error) {
-    if (isMissing(error)) return;
-    throw error;
-  }
   const ours = ["oci-layout", "blobs", basename(own)];
-  const other = names.find((name) => !ours.includes(name));
+  const other = (await namesIn(folder)).find((name) => !ours.includes(name));
   if (other === undefined) return;
   throw new RegistryError(
     "MANIFEST_INVALID",

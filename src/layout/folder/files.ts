@@ -78,6 +78,16 @@ export function isMissing(error: unknown): boolean {
   return errorCode(error) === "ENOENT" || errorCode(error) === "ENOTDIR";
 }
 
+/** Throws an error on, but for one that says that a file is not there. */
+export function ignoreMissing(error: unknown): undefined {
+  if (!isMissing(error)) throw error;
+}
+
+/** The names in a folder; none when it is not there. */
+export async function namesIn(folder: string): Promise<readonly string[]> {
+  return (await readdir(folder).catch(ignoreMissing)) ?? [];
+}
+
 /** Does something that makes the file `path`; makes its folder when that is not there, or was removed meanwhile. */
 export async function ensureFolderFor<T>(path: string, make: () => Promise<T>): Promise<T> {
   for (let left = 10; ; left--) {

@@ -1,5 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
-import { type FileHandle, open, readdir, rename, rmdir, stat, unlink } from "node:fs/promises";
+import { type FileHandle, open, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
@@ -9,7 +9,7 @@ import { hashFile } from "../../registry/files/hash-file.ts";
 import { asStorageError, receive } from "../../registry/files/receive.ts";
 import { createHasher, type Hasher } from "../../registry/hash.ts";
 import type { ExpectedBlob, PutBlobOptions } from "../../registry/registry.ts";
-import { ensureFolderFor, isMissing } from "./files.ts";
+import { ensureFolderFor, ignoreMissing, namesIn } from "./files.ts";
 import { isRunning } from "./lock.ts";
 
 /** A verified file with durable bytes. Whoever gets it gives it a name among the blobs, or removes it. */
@@ -179,21 +179,8 @@ async function isFree(path: string): Promise<boolean> {
   }
 }
 
-async function namesIn(folder: string): Promise<readonly string[]> {
-  try {
-    return await readdir(folder);
-  } catch (error) {
-    ignoreMissing(error);
-    return [];
-  }
-}
-
 async function removeIfEmpty(folder: string): Promise<void> {
   await rmdir(folder).catch(() => {}); // others' files are in it
-}
-
-function ignoreMissing(error: unknown): void {
-  if (!isMissing(error)) throw error;
 }
 
 function emptyBody(): ReadableStream<Uint8Array> {

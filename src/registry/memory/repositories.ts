@@ -2,9 +2,9 @@ import type { Descriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
-import { nearest } from "../../oci/near.ts";
 import { pageOf } from "../paging.ts";
 import type { RepositoryLister, StoredManifest, Suggester } from "../registry.ts";
+import { repositoriesNear, tagsNear } from "../suggestions.ts";
 
 /** What an in-memory registry holds. */
 export interface MemoryState {
@@ -64,12 +64,6 @@ export function requireManifest(repository: RepositoryState, digest: Digest): Ma
   throw new RegistryError("MANIFEST_UNKNOWN", `repository ${repository.name} has no manifest ${digest}`);
 }
 
-/** How many repositories or tags are compared with a missing one. */
-const maxCandidates = 1000;
-const maxSuggestions = 5;
-/** How many near tags are told, so that there is room for new ones. */
-const maxNearTags = 3;
-
 /** The list of repositories in memory, and suggestions from it. */
 export function createRepositoryLister(state: MemoryState): RepositoryLister & Suggester {
   const listed = (): RepositoryName[] =>
@@ -80,12 +74,10 @@ export function createRepositoryLister(state: MemoryState): RepositoryLister & S
       return pageOf(listed(), (name) => name, options);
     },
     async suggestTags(name, missing) {
-      const newest = [...(state.repositories.get(name)?.tags.keys() ?? [])].reverse().slice(0, maxCandidates);
-      const near = nearest(missing, newest, maxNearTags);
-      return [...new Set([...near, ...newest])].slice(0, maxSuggestions);
+      return tagsNear(missing, [...(state.repositories.get(name)?.tags.keys() ?? [])]);
     },
     async suggestRepositories(missing) {
-      return nearest(missing, listed().slice(0, maxCandidates), maxSuggestions);
+      return repositoriesNear(missing, listed());
     },
   };
 }
