@@ -37,6 +37,7 @@ test("the room works when it runs on Node", async () => {
       entrypoints: [join(folder, "program.ts")],
       outdir: folder,
       target: "node",
+      conditions: ["bun"], // the source, not what was built of it
     });
     expect(built.success).toBe(true);
     const run = Bun.spawn(["node", join(folder, "program.js"), join(folder, "blob")], {
