@@ -129,6 +129,17 @@ ${reference}
     expect((await pulled("--all-platforms")).digest).toBe(digest);
   });
 
+  test("pull prints a name that is known here when the digest of an index was asked for", async () => {
+    const name = `${berth.host}/pull/pinned`;
+    const digest = await put(`${name}:1`, ["linux/s390x", `linux/${here}`]);
+    const { run } = await newUser(folder);
+    const { stdout } = await run("pull", "-q", `${name}@${digest}`);
+    expect(stdout).toStartWith(`${name}@sha256:`);
+    expect((await run("tag", stdout.trim(), `${name}:here`)).exitCode).toBe(0);
+    const all = await run("pull", "-q", "--all-platforms", `${name}@${digest}`);
+    expect(all.stdout).toBe(`${name}@${digest}\n`);
+  });
+
   test("pull says which platforms there are when none is for this machine", async () => {
     const reference = `${berth.host}/pull/foreign:1`;
     await put(reference, ["linux/s390x", "linux/riscv64"]);

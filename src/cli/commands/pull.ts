@@ -134,7 +134,9 @@ interface Pulled {
 function tell(context: PullContext, reference: Reference, { found, result, isNew }: Pulled): void {
   const { flags, stdout } = context;
   const { digest } = found.descriptor;
-  const name = formatReference(reference);
+  // By a digest, an image is here under its own: of an index, only what it lists for a platform may have come.
+  const local = reference.digest ? { digest: result.descriptor.digest } : {};
+  const name = formatReference({ ...reference, ...local });
   if (flags.json) {
     const { descriptor: image, bytesSent } = result;
     writeJson(stdout, { state: "pulled", reference: name, isNew, digest, image, bytes: bytesSent });
