@@ -80,6 +80,14 @@ describe("a browser's login", () => {
     expect((await change({})).status).toBe(403);
     expect((await change({ origin: "https://evil.example" })).status).toBe(403);
     expect((await change({ origin: berth.url })).status).toBe(200);
+
+    const out = (origin: string) =>
+      browser.send(new URL(`${berth.url}/logout`), { method: "POST", headers: { origin } });
+    const session = browser.cookies(berth.host).get("berth_session");
+    expect((await out("https://evil.example")).status).toBe(403);
+    expect((await out(berth.url)).status).toBe(302);
+    const headers = { cookie: `berth_session=${session}` };
+    while ((await fetch(`${berth.url}/api/v1/whoami`, { headers })).status !== 401); // in every worker, soon
   });
 
   test("groups are those of the last login", async () => {

@@ -1,9 +1,10 @@
 import { type AccountAdministration, createAccountAdministration } from "../access/administration.ts";
 import { createAttemptLimiter } from "../access/attempts.ts";
 import { createAuditLog } from "../access/audit.ts";
-import { createAuthenticator } from "../access/authenticator.ts";
+import { type Authenticator, createAuthenticator } from "../access/authenticator.ts";
 import { createGrantAdministration, type GrantAdministration } from "../access/grant-administration.ts";
 import { createLogins } from "../access/logins.ts";
+import type { Workloads } from "../access/oidc/workloads.ts";
 import { createPasswordChecker } from "../access/passwords.ts";
 import { createRequestLimits } from "../access/request-limits.ts";
 import { createTokenSigner } from "../access/signing.ts";
@@ -15,8 +16,7 @@ import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
 import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
 import type { Metadata } from "../store/metadata/metadata.ts";
 import { createAccountsGate } from "./accounts-gate.ts";
-import { addressOf } from "./addresses.ts";
-import type { Connection } from "./context.ts";
+import { createAddressReader } from "./addresses.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
 import type { Log } from "./log.ts";
@@ -24,7 +24,7 @@ import { createLoginPages } from "./login-pages.ts";
 import { watchPasswordFile } from "./password-file.ts";
 import type { Providers } from "./providers.ts";
 import type { Settings } from "./settings.ts";
-import { createTokenEndpoint } from "./token-endpoint.ts";
+import { createTokenEndpoint, type LoginRecorder } from "./token-endpoint.ts";
 import { serviceName, tokenPath } from "./token-realm.ts";
 
 /** Accounts at work. */
@@ -59,18 +59,20 @@ export interface Administration {
 
 /** How often it is written down when tokens were last used. */
 const flushMs = 30_000;
-/** How often expired tokens are removed. */
+/** How often expired tokens and old entries of the record are removed. */
 const expireMs = 60 * 60_000;
 const dayMs = 24 * 60 * 60_000;
 
 /** Puts together what a registry with accounts needs. @throws SettingsError */
 export async function composeAccess(options: AccessOptions): Promise<Access> {
-  const { registry, settings, log } = options;
-  const { audit } = options.metadata;
-  const access = options.publicPull ? withPublicPull(options.metadata.access) : options.metadata.access;
+  const { registry, settings, log, metadata } = options;
+  const access = options.publicPull ? withPublicPull(metadata.access) : metadata.access;
+  const addressOf = createAddressReader(settings["trusted-proxies"]);
   const publicUrl = settings["public-url"];
   const signer = createTokenSigner({ keys: access, audience: serviceName(publicUrl) });
-  const auditLog = createAuditLog(audit, (error) => log.error({ err: error }, "could not write the record"));
+  const auditLog = createAuditLog(metadata.audit, (error) =>
+    log.error({ err: error }, "could not write the record"),
+  );
   const logins = createLogins({
     access,
     attempts: createAttemptLimiter(),
@@ -80,53 +82,67 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
   const authenticator = createAuthenticator({ access, logins, signer });
   const changing = { access, record: auditLog.record, changed: authenticator.recheck, logins };
   const accounts = createAccountAdministration(changing);
-  const repeatedly = (action: () => Promise<unknown>, ms: number) =>
-    setInterval(() => {
-      action().catch((error) => log.error({ err: error }, "could not keep accounts in order"));
-    }, ms);
   const { people, workloads } = await openProviders(settings, access);
-  if (options.isFirst) await workloads?.prepare();
-  const loggedIn = (account: AccountRow, request: Request, connection: Connection, detail: string): void =>
+  const loggedIn: LoginRecorder = (account, request, connection, detail) =>
     auditLog.note(login(account, addressOf(request, connection), detail));
-  const { htpasswd } = settings.access;
-  const passwordFile =
-    htpasswd !== undefined && options.isFirst
-      ? await watchPasswordFile(htpasswd, access, authenticator.recheck, log)
-      : undefined;
-  const retainDays = settings.audit["retain-days"];
-  const timers = [
-    repeatedly(authenticator.flush, flushMs),
-    repeatedly(() => access.removeExpiredCredentials(Date.now()), expireMs),
-    repeatedly(async () => {
-      if (retainDays !== undefined) await audit.removeBefore(Date.now() - retainDays * dayMs);
-    }, expireMs),
-  ];
+  const upkeep = await startUpkeep(options, access, authenticator, workloads);
+  const limits = settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) };
   return {
-    gate: createAccountsGate({
-      registry,
-      authenticator,
-      publicUrl,
-      auditLog,
-      ...(settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) }),
-    }),
+    gate: createAccountsGate({ registry, authenticator, publicUrl, auditLog, addressOf, ...limits }),
     administration: {
       accounts,
       grants: createGrantAdministration(changing),
       tokens: createTokenAdministration(changing, accounts.find),
-      audit,
+      audit: metadata.audit,
     },
     pages: {
       [tokenPath]: createTokenEndpoint({
-        ...{ logins, people, workloads, loggedIn },
+        ...{ logins, people, workloads, loggedIn, addressOf },
         issue: createTokenService(access, signer),
       }),
       ...(people && createLoginPages({ people, publicUrl, access, loggedIn })),
     },
     async close() {
-      for (const timer of timers) clearInterval(timer);
-      passwordFile?.close();
+      upkeep.close();
       await authenticator.flush();
       await auditLog.flush();
+    },
+  };
+}
+
+/** Does what is due from time to time, and once at the start. @throws SettingsError */
+async function startUpkeep(
+  { settings, log, metadata: { audit }, isFirst }: AccessOptions,
+  access: AccessMetadata,
+  authenticator: Authenticator,
+  workloads: Workloads | undefined,
+): Promise<{ close(): void }> {
+  const repeatedly = (action: () => Promise<unknown>, ms: number) =>
+    setInterval(() => {
+      action().catch((error) => log.error({ err: error }, "could not keep accounts in order"));
+    }, ms);
+  const timers = [repeatedly(authenticator.flush, flushMs)];
+  const close = () => {
+    for (const timer of timers) clearInterval(timer);
+  };
+  if (!isFirst) return { close };
+  await workloads?.prepare();
+  const { htpasswd } = settings.access;
+  const passwordFile =
+    htpasswd === undefined
+      ? undefined
+      : await watchPasswordFile(htpasswd, access, authenticator.recheck, log);
+  const retainDays = settings.audit["retain-days"];
+  const expire = async () => {
+    await access.removeExpiredCredentials(Date.now());
+    if (retainDays !== undefined) await audit.removeBefore(Date.now() - retainDays * dayMs);
+  };
+  await expire();
+  timers.push(repeatedly(expire, expireMs));
+  return {
+    close() {
+      close();
+      passwordFile?.close();
     },
   };
 }

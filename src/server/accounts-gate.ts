@@ -8,7 +8,7 @@ import type { createRequestLimits } from "../access/request-limits.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
-import { addressOf } from "./addresses.ts";
+import type { AddressOf } from "./addresses.ts";
 import type { Caller as ApiCaller, Authorize, Need } from "./api/operations.ts";
 import { recorderOf, recordRefusal } from "./api-record.ts";
 import { createAuditTrail, type GuardedEntry } from "./audit-trail.ts";
@@ -23,6 +23,7 @@ export interface AccountsGateOptions {
   /** Where this server is for its clients, when that is not what their requests say. */
   readonly publicUrl: string | undefined;
   readonly auditLog: AuditLog;
+  readonly addressOf: AddressOf;
   readonly limits?: RequestLimits;
 }
 
@@ -30,8 +31,8 @@ type RequestLimits = ReturnType<typeof createRequestLimits>;
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, publicUrl, auditLog, limits } = options;
-  const trail = createAuditTrail(auditLog);
+  const { registry, authenticator, publicUrl, auditLog, addressOf, limits } = options;
+  const trail = createAuditTrail(auditLog, addressOf);
   const entries = new WeakMap<Caller, GuardedEntry>();
 
   const entryOf = (caller: Caller): GuardedEntry => {

@@ -4,7 +4,7 @@ import { actorOf, type Caller } from "../access/identities.ts";
 import type { Action } from "../access/roles.ts";
 import { isRegistryError } from "../oci/errors.ts";
 import type { AuditEntry } from "../store/metadata/audit.ts";
-import { addressOf } from "./addresses.ts";
+import type { AddressOf } from "./addresses.ts";
 import type { Entry, FinishedRequest } from "./gate.ts";
 import { actionFor } from "./route-actions.ts";
 import type { Route } from "./routes.ts";
@@ -28,7 +28,7 @@ const samePullMs = 60_000;
 const mostPulls = 1000;
 
 /** Turns requests into entries of the record: pulls of manifests, pushes, deletions, and what was refused. */
-export function createAuditTrail(log: AuditLog): AuditTrail {
+export function createAuditTrail(log: AuditLog, addressOf: AddressOf): AuditTrail {
   const pulls = new WeakMap<Caller, Map<string, number>>();
 
   const isFirstPull = (caller: Caller, path: string): boolean => {
@@ -43,23 +43,24 @@ export function createAuditTrail(log: AuditLog): AuditTrail {
 
   return (event) => {
     const { request, route, entry, response } = event;
-    if (!entry) return refusedLogin(log, event);
+    const address = () => addressOf(event.request, event.connection);
+    if (!entry) return refusedLogin(log, event, address);
     const action = actionFor(route.kind, request.method);
     if (action === undefined || !("repository" in route)) return undefined;
     const { guard, caller } = entry;
     if (isRefused(event, guard, action, route.repository)) {
       if (isProtocol(caller, guard, action, route.repository)) return undefined;
-      log.note({ ...describe(event, entry, route), action, outcome: "refused", ...reasonOf(event) });
+      log.note({ ...describe(event, entry, route, address), action, outcome: "refused", ...reasonOf(event) });
       return undefined;
     }
     if (response.status >= 400 || !("tag" in route || route.kind === "manifest" || action === "delete"))
       return undefined;
     if (action === "pull") {
       if (request.method === "GET" && isFirstPull(caller, request.url))
-        log.note({ ...describe(event, entry, route), action, outcome: "done" });
+        log.note({ ...describe(event, entry, route, address), action, outcome: "done" });
       return undefined;
     }
-    return log.record({ ...describe(event, entry, route), action, outcome: "done" });
+    return log.record({ ...describe(event, entry, route, address), action, outcome: "done" });
   };
 }
 
@@ -74,14 +75,14 @@ function isProtocol(caller: Caller, guard: Guard, action: Action, repository: st
 }
 
 /** Wrong passwords are recorded where they are checked; here, what came as a bearer token. */
-function refusedLogin(log: AuditLog, { request, connection, failure }: AuditedRequest): undefined {
+function refusedLogin(log: AuditLog, { request, failure }: AuditedRequest, address: () => string): undefined {
   const isBearer = request.headers.get("authorization")?.toLowerCase().startsWith("bearer ");
   if (!isBearer || !isRegistryError(failure, "UNAUTHORIZED")) return;
   log.note({
     at: Date.now(),
     actor: "anonymous",
     credential: "none",
-    address: addressOf(request, connection),
+    address: address(),
     action: "login",
     outcome: "refused",
     detail: failure.message,
@@ -89,16 +90,17 @@ function refusedLogin(log: AuditLog, { request, connection, failure }: AuditedRe
 }
 
 function describe(
-  { request, connection, response }: AuditedRequest,
+  { response }: AuditedRequest,
   { caller }: GuardedEntry,
   route: Route,
+  address: () => string,
 ): Pick<AuditEntry, "at" | "actor" | "credential" | "address" | "repository" | "subject" | "digest"> {
   const digest = "digest" in route ? route.digest : response.headers.get("docker-content-digest");
   return {
     at: Date.now(),
     actor: actorOf(caller.identity),
     credential: caller.credential,
-    address: addressOf(request, connection),
+    address: address(),
     ...("repository" in route ? { repository: route.repository } : {}),
     ...("tag" in route ? { subject: route.tag } : {}),
     ...(digest ? { digest } : {}),

@@ -1,20 +1,20 @@
 import type { PeopleLogin } from "../access/oidc/oidc.ts";
 import type { StartedLogin } from "../access/oidc/provider.ts";
+import { secretHash } from "../access/secrets.ts";
 import { makeRefreshToken } from "../access/token-service.ts";
 import { RegistryError } from "../oci/errors.ts";
-import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
-import type { Connection } from "./context.ts";
+import type { AccessMetadata } from "../store/metadata/access.ts";
 import type { Pages } from "./handler.ts";
 import { emptyResponse, jsonResponse } from "./responses.ts";
-import { readCookie, sessionCookieName } from "./sessions.ts";
+import { readCookie, requireOwnOrigin, sessionCookieName } from "./sessions.ts";
+import type { LoginRecorder } from "./token-endpoint.ts";
 import { baseUrlOf } from "./token-realm.ts";
 
 export interface LoginPagesOptions {
   readonly people: PeopleLogin;
   readonly publicUrl: string | undefined;
   readonly access: AccessMetadata;
-  /** Records who logged in. */
-  readonly loggedIn: (account: AccountRow, request: Request, connection: Connection, detail: string) => void;
+  readonly loggedIn: LoginRecorder;
 }
 
 const stateCookie = "berth_login";
@@ -44,6 +44,12 @@ export function createLoginPages(options: LoginPagesOptions): Pages {
         cookie(sessionCookieName, session, base, Math.floor(people.sessionMs / 1000), "Strict"),
       ]);
     },
+    "/logout": async (_query, request) => {
+      requireMethod(request, "POST");
+      const session = readCookie(request, sessionCookieName);
+      if (session !== undefined) await endSession(access, session, request);
+      return redirect("/", [cookie(sessionCookieName, "", baseUrlOf(request, publicUrl), 0, "Strict")]);
+    },
     // https://www.rfc-editor.org/rfc/rfc8628#section-3.2
     "/login/device": async (_query, request) => {
       requireMethod(request, "POST");
@@ -62,6 +68,12 @@ export function createLoginPages(options: LoginPagesOptions): Pages {
       );
     },
   };
+}
+
+async function endSession(access: AccessMetadata, session: string, request: Request): Promise<void> {
+  requireOwnOrigin(request);
+  const credential = await access.findCredential(secretHash(session), Date.now());
+  if (credential?.kind === "refresh") await access.revokeCredential(credential.accountId, credential.id);
 }
 
 function requireMethod({ method }: Request, wanted: string): void {

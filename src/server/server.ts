@@ -75,7 +75,10 @@ export async function startServer({
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
   const { gate, access, administrator } = await openAccess(store, settings, log, { slot, slots });
-  const pages = { ...createPages(store, everySnapshot, state, gate.authorize), ...access?.pages };
+  const watchers: Authorize = settings.access["public-metrics"]
+    ? () => ({ actor: "anonymous", mayRead: () => false })
+    : gate.authorize;
+  const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
     gate,

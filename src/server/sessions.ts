@@ -25,8 +25,8 @@ export function credentialsOf(request: Request): string | null {
   return `Session ${session}`;
 }
 
-/** Browsers send `Origin` with every request that changes something. */
-function requireOwnOrigin(request: Request): void {
+/** Browsers send `Origin` with every request that changes something. @throws RegistryError DENIED */
+export function requireOwnOrigin(request: Request): void {
   const origin = request.headers.get("origin");
   const host = request.headers.get("host");
   if (origin !== null && URL.canParse(origin) && new URL(origin).host === host) return;

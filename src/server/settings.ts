@@ -3,6 +3,7 @@ import { z } from "zod";
 import { placeRules } from "../tagging/policies.ts";
 import { findRuleFaults } from "../tagging/rule-faults.ts";
 import { tagRule } from "../tagging/rules.ts";
+import { isNetwork } from "./addresses.ts";
 import { repositoryPattern } from "./api/schemas.ts";
 import { logLevels } from "./log.ts";
 import { oidcSettings, workloadRule } from "./login-settings.ts";
@@ -39,11 +40,15 @@ const schema = z.strictObject({
       open: z.enum(["none", "pull", "push"]).optional(),
       "admin-password-file": z.string().min(1).optional(),
       htpasswd: z.string().min(1).optional(),
+      "public-metrics": z.stringbool().or(z.boolean()).default(false),
       oidc: oidcSettings.optional(),
       workloads: z.array(workloadRule).default([]),
     })
-    .default({ workloads: [] }),
+    .default({ workloads: [], "public-metrics": false }),
   audit: z.strictObject({ "retain-days": z.coerce.number().positive().optional() }).default({}),
+  "trusted-proxies": z
+    .array(z.string().refine(isNetwork, "expected an address or a network, for example 10.0.0.0/8"))
+    .default([]),
   "public-url": z.url({ protocol: /^https?$/ }).optional(),
   tags: z.array(tagRule).default([]),
   quotas: z.array(quota).default([]),
@@ -73,6 +78,7 @@ export const settingPaths = [
   "access.open",
   "access.admin-password-file",
   "access.htpasswd",
+  "access.public-metrics",
   "audit.retain-days",
   "public-url",
   "max-open-uploads",

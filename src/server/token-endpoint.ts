@@ -5,20 +5,28 @@ import type { IssuedToken, TokenService } from "../access/token-service.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { formatScope, parseScopes } from "../oci/scopes.ts";
 import type { AccountRow } from "../store/metadata/access.ts";
-import { addressOf } from "./addresses.ts";
+import type { AddressOf } from "./addresses.ts";
 import type { Connection } from "./context.ts";
 import { jsonResponse } from "./responses.ts";
 
 export interface TokenEndpointOptions {
   readonly logins: Logins;
+  readonly addressOf: AddressOf;
   readonly issue: TokenService;
   /** Where people log in with a provider. */
   readonly people?: PeopleLogin | undefined;
   /** Where build jobs are let in. */
   readonly workloads?: Workloads | undefined;
-  /** Records who logged in with a provider or as a job. */
-  readonly loggedIn: (account: AccountRow, request: Request, connection: Connection, detail: string) => void;
+  readonly loggedIn: LoginRecorder;
 }
+
+/** Records who logged in with a provider or as a job. */
+export type LoginRecorder = (
+  account: AccountRow,
+  request: Request,
+  connection: Connection,
+  detail: string,
+) => void;
 
 /** What a client asks for, in whichever of the two ways. */
 interface Asked {
@@ -37,7 +45,7 @@ const longestForm = 64 * 1024;
  * https://distribution.github.io/distribution/spec/auth/oauth/.
  */
 export function createTokenEndpoint(options: TokenEndpointOptions) {
-  const { logins, issue } = options;
+  const { logins, issue, addressOf } = options;
   return async (query: URLSearchParams, request: Request, connection: Connection): Promise<Response> => {
     const address = () => addressOf(request, connection);
     const form = request.method === "POST" ? await readForm(request) : undefined;
@@ -98,7 +106,7 @@ async function loginByForm(
   request: Request,
   connection: Connection,
 ): Promise<Asked | Response> {
-  const { logins } = options;
+  const { logins, addressOf } = options;
   const offline = form.get("access_type") === "offline";
   switch (form.get("grant_type")) {
     case "password": {
