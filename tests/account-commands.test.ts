@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { type BerthWithAccounts, startBerthWithAccounts } from "./fixtures/accounts.ts";
 import { runBerth } from "./fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 
 let berth: BerthWithAccounts;
 let homes: string;
+let data: string;
 
 beforeAll(async () => {
   homes = await makeTemporaryFolder();
-  berth = await startBerthWithAccounts();
+  data = join(homes, "data");
+  berth = await startBerthWithAccounts({ data });
   await logIn("admin", berth.adminPassword);
 }, 60_000);
 afterAll(async () => {
@@ -103,6 +106,20 @@ describe("berth user, role, token", () => {
     expect(table).toMatch(/\nbob +person +local +active +ops\n/);
     await succeed("admin", ["user", "rm", berth.host, "bob"]);
     expect(await succeed("admin", ["user", "ls", berth.host])).not.toContain("bob");
+  });
+
+  test("whoever owns the machine gets in again", async () => {
+    const recover = ["user", "recover", "--data", data, "--password-stdin"];
+    expect(await succeed("owner", recover, "a new password\n")).toBe(
+      "admin is an administrator with the new password\n",
+    );
+    await logIn("admin", "a new password");
+    expect(await succeed("admin", ["audit", berth.host, "--action", "account.recover"])).toContain(
+      "owner of the machine",
+    );
+    expect((await as("owner", ["user", "recover", "--data", homes, "--password-stdin"], "x")).exitCode).toBe(
+      2,
+    );
   });
 
   test("commands say what is wrong", async () => {

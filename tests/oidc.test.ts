@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type BerthWithAccounts, basic, startBerthWithAccounts } from "./fixtures/accounts.ts";
+import { runBerth } from "./fixtures/command-lines.ts";
 import { type LocalIssuer, startIssuer } from "./fixtures/issuers.ts";
 import {
   clientId,
@@ -11,7 +12,7 @@ import {
   type RunningProvider,
   startOidcProvider,
 } from "./fixtures/oidc-provider.ts";
-import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { pushImage } from "./fixtures/pushes.ts";
 
 setDefaultTimeout(60_000);
@@ -155,6 +156,19 @@ describe("a login by device", () => {
     await berth.manage("PUT", "/accounts/olga", { disabled: false });
   });
 
+  test("berth login --device waits until a person confirmed it", async () => {
+    const home = join(folder, "olga");
+    const main = join(import.meta.dir, "..", "src", "cli", "main.ts");
+    const env = { HOME: home, DOCKER_CONFIG: home };
+    const command = startProcess(process.execPath, [main, "login", "--device", berth.host], { env });
+    const [, address = ""] = await command.waitForOutput(/Open (\S+)\n.*the code/);
+    await openBrowser({ login: "olga", password: "x" }).visit(address);
+    expect(await command.exited).toBe(0);
+    expect(command.output()).toContain("Login Succeeded");
+    const { stdout } = await runBerth(["whoami", berth.host], { env });
+    expect(stdout).toStartWith("olga (person, by login ");
+  });
+
   test("a wrong code is refused", async () => {
     const form = { grant_type: "urn:ietf:params:oauth:grant-type:device_code", device_code: "x" };
     expect((await token(form)).status).toBe(401);
@@ -194,6 +208,19 @@ describe("a build job", () => {
     expect(login?.detail).toStartWith(`${claims.sub}, token `);
     // The entries of the push name the token that the login names.
     expect(entries.some(({ credential }) => login?.detail?.endsWith(credential ?? ""))).toBe(true);
+  });
+
+  test("berth login --workload-stdin logs a job in, once", async () => {
+    const env = { HOME: join(folder, "job"), DOCKER_CONFIG: join(folder, "job") };
+    const stdin = await builds.sign({ ...claims, jti: "cli" });
+    const logIn = () => runBerth(["login", "--workload-stdin", berth.host], { env, stdin });
+    expect(await logIn()).toMatchObject({ exitCode: 0, stdout: "Login Succeeded\n" });
+    const { stdout } = await runBerth(["whoami", berth.host], { env });
+    expect(stdout).toMatch(/^github-main \(workload, by token \w+\)\n {2}writer on acme\/app\n$/);
+    const again = await logIn();
+    expect(again.exitCode).toBe(1);
+    expect(again.stderr).toContain("it was used before");
+    expect(again.stderr).not.toContain(stdin);
   });
 
   test("a job that no rule names, a replayed and a forged token get nothing", async () => {

@@ -224,6 +224,11 @@ export const commands: CommandTable = [
         load: async () => (await import("./commands/user/changes.ts")).userRm,
       },
       {
+        words: "user recover",
+        summary: "Get into a server of which nobody knows the password",
+        load: async () => (await import("./commands/user/recover.ts")).userRecover,
+      },
+      {
         words: "token create",
         summary: "Make a token for a machine or a program",
         load: async () => (await import("./commands/token/create.ts")).tokenCreate,

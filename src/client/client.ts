@@ -5,6 +5,7 @@ import { createBlobs } from "./blobs.ts";
 import type { CredentialSource } from "./credentials.ts";
 import { createManager, type Manager } from "./management.ts";
 import { createManifests } from "./manifests.ts";
+import { createProviderLogin, type ProviderLogin } from "./provider-login.ts";
 import { createReferrers } from "./referrers.ts";
 import { createRemote } from "./remote.ts";
 import { createRepositories } from "./repositories.ts";
@@ -35,7 +36,7 @@ export interface ClientOptions {
 }
 
 /** A remote registry. */
-export interface Client extends Registry, Manager {
+export interface Client extends Registry, Manager, ProviderLogin {
   /** As it was given. */
   readonly registry: string;
   /**
@@ -82,6 +83,7 @@ export function createClient(registry: string, options: ClientOptions = {}): Cli
     ...createTags(remote),
     ...createRepositories(remote),
     ...createManager(remote),
+    ...createProviderLogin(remote),
     listReferrers: referrers.listReferrers,
     ping,
     close() {

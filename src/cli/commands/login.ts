@@ -6,6 +6,7 @@ import { type Context, defineCommand, UsageError } from "../command.ts";
 import { parseRegistry } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
 import { printError, printWarning } from "../output/messages.ts";
+import { logInAsWorkload, logInByDevice } from "../provider-login.ts";
 import { loginOptions, registryFlags, withRemotes } from "../registries.ts";
 
 const operands = { server: { value: "SERVER", optional: true, completion: "registry" } } as const;
@@ -18,6 +19,11 @@ const flags = {
     summary: "better asked for: a command line is no secret",
   },
   "password-stdin": { type: "switch", summary: "read the password from standard input" },
+  device: { type: "switch", summary: "log in with the registry's provider, in a browser" },
+  "workload-stdin": {
+    type: "switch",
+    summary: "log in as a build job: read the token that its service gave it from standard input",
+  },
   json: { type: "switch", summary: "print the result as JSON" },
   ...registryFlags,
 } as const;
@@ -32,12 +38,16 @@ export const login = defineCommand({
 skopeo have it too: in its config.json, or with the credential helper named there.`,
   examples: [
     { line: "berth login registry.example.com", does: "asks for user name and password" },
+    {
+      line: "berth login --device registry.example.com",
+      does: "logs in with a browser, as the registry's provider says",
+    },
     { line: "berth login -u ci --password-stdin registry.example.com < password.txt", does: "asks nothing" },
   ],
   async run(context) {
     const { flags, operands, stdout } = context;
     const registry = parseRegistry(operands.server);
-    const credentials = await askCredentials(context, registry);
+    const credentials = (await askProvider(context, registry)) ?? (await askCredentials(context, registry));
     const kept = credentials
       ? await logIn(context, registry, credentials)
       : await useKeptLogin(context, registry);
@@ -61,6 +71,19 @@ interface LoggedIn {
   readonly isVerified: boolean;
   /** Where the login is kept now; absent if it was kept before. */
   readonly place?: LoginPlace;
+}
+
+/** The login that somebody else vouches for, when the flags ask for that. */
+async function askProvider(context: LoginContext, registry: RegistryName): Promise<Credentials | undefined> {
+  const { device, "workload-stdin": workload, username, password, "password-stdin": stdin } = context.flags;
+  if (!device && !workload) return undefined;
+  if ((device && workload) || username !== undefined || password !== undefined || stdin) {
+    throw new UsageError("--device and --workload-stdin each stand alone, without user name and password");
+  }
+  return withRemotes(context, ({ client }) => {
+    const nobody = client(registry, { credentials: () => undefined });
+    return device ? logInByDevice(nobody, context) : logInAsWorkload(nobody, context);
+  });
 }
 
 /** What the flags or a person say; `undefined` when nothing was said and there may be a login already. */
