@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type Client, createClient } from "../src/client/client.ts";
@@ -6,14 +6,13 @@ import type { TransportOptions } from "../src/client/transport.ts";
 import { createTransport } from "../src/client/transport-node.ts";
 import { isRegistryError, type RegistryError } from "../src/oci/errors.ts";
 import { errorOf } from "../src/registry/contract/fixtures.ts";
+import { useOddRegistries } from "./fixtures/odd-registries.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
-import { serveTunnels, type TunnelProxy } from "./fixtures/proxies.ts";
+import { serveTunnels } from "./fixtures/proxies.ts";
 import {
   makeCertificate,
   type Reply,
-  type ReplyServer,
   type SeenRequest,
-  serveReplies,
   type TestCertificate,
 } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
@@ -31,29 +30,15 @@ beforeAll(async () => {
 });
 afterAll(() => rm(folder, { recursive: true }));
 
-const open: { stop(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
+const { serve: serveAny, keep } = useOddRegistries();
 
-async function serve(
-  tls?: TestCertificate,
-  answer: (request: SeenRequest) => Reply = () => ({}),
-): Promise<ReplyServer> {
-  const server = await serveReplies(answer, { tls });
-  open.push(server);
-  return server;
-}
-
-async function serveProxy(...args: Parameters<typeof serveTunnels>): Promise<TunnelProxy> {
-  const proxy = await serveTunnels(...args);
-  open.push(proxy);
-  return proxy;
-}
+const serve = (tls?: TestCertificate, answer: (request: SeenRequest) => Reply = () => ({})) =>
+  serveAny(answer, { tls });
+const serveProxy = async (...args: Parameters<typeof serveTunnels>) => keep(await serveTunnels(...args));
 
 function clientOf(host: string, options: TransportOptions = {}, plainHttp = false): Client {
   const transport = createTransport({ proxies: false, ...options });
-  open.push({ stop: transport.close });
+  keep({ stop: transport.close });
   return createClient(host, { transport, plainHttp, retries: { attempts: 1 } });
 }
 
@@ -126,7 +111,7 @@ describe("what is no HTTP", () => {
         data: (socket) => void socket.end("SSH-2.0-OpenSSH_9.2\r\n"),
       },
     });
-    open.push({ stop: () => server.stop(true) });
+    keep({ stop: () => server.stop(true) });
     const { message } = await unavailable(clientOf(`127.0.0.1:${server.port}`, {}, true));
     expect(message).toContain("does not answer in plain HTTP");
   });
@@ -134,8 +119,7 @@ describe("what is no HTTP", () => {
 
 describe("timeouts", () => {
   test("ping gives up when no answer comes, and says for how long it waited", async () => {
-    const server = await serveReplies(() => new Promise<Reply>(() => {}));
-    open.push(server);
+    const server = await serveAny(() => new Promise<Reply>(() => {}));
     const { message } = await unavailable(clientOf(server.host, { answerTimeoutMs: 50 }, true));
     expect(message).toContain(`${server.host} is too slow (no answer came for 0.05 s)`);
   });

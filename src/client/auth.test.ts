@@ -1,13 +1,8 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import {
-  type Reply,
-  type ReplyServer,
-  type SeenRequest,
-  serveReplies,
-} from "../../tests/fixtures/reply-servers.ts";
+import { describe, expect, test } from "bun:test";
+import { useOddRegistries } from "../../tests/fixtures/odd-registries.ts";
+import type { Reply, SeenRequest } from "../../tests/fixtures/reply-servers.ts";
 import { parseRepositoryName, parseTag } from "../oci/names.ts";
 import { describeBytes, errorOf, imageBytes, jsonBytes } from "../registry/contract/fixtures.ts";
-import { type Client, type ClientOptions, createClient } from "./client.ts";
 import type { Credentials } from "./credentials.ts";
 
 const repository = parseRepositoryName("team/app");
@@ -16,22 +11,7 @@ const tag = parseTag("1.0");
 const manifest = imageBytes(describeBytes(jsonBytes({})), []);
 const type = "application/vnd.oci.image.manifest.v1+json";
 
-const open: { stop(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-async function serve(answer: (request: SeenRequest) => Reply): Promise<ReplyServer> {
-  const server = await serveReplies(answer);
-  open.push(server);
-  return server;
-}
-
-function clientOf({ host }: ReplyServer, options: ClientOptions = {}): Client {
-  const client = createClient(host, { retries: { attempts: 2, minDelayMs: 1 }, ...options });
-  open.push({ stop: client.close });
-  return client;
-}
+const { serve, clientOf } = useOddRegistries();
 
 const theManifest: Reply = { headers: { "content-type": type }, body: manifest };
 const unauthorized = (challenge: string): Reply => ({

@@ -1,5 +1,6 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { useOddRegistries } from "../../tests/fixtures/odd-registries.ts";
 import {
   type Reply,
   type ReplyServer,
@@ -21,18 +22,13 @@ import { type Client, createClient } from "./client.ts";
 
 const repository = parseRepositoryName("team/app");
 
-const open: { stop(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
+const odd = useOddRegistries();
 
 async function serve(
   answer: (request: SeenRequest) => Reply,
 ): Promise<{ server: ReplyServer; client: Client }> {
-  const server = await serveReplies(answer);
-  const client = createClient(server.host, { retries: { attempts: 1 } });
-  open.push(server, { stop: client.close });
-  return { server, client };
+  const server = await odd.serve(answer);
+  return { server, client: odd.clientOf(server) };
 }
 
 const queryOf = ({ path }: SeenRequest) => new URL(path, "http://x").searchParams;

@@ -1,11 +1,6 @@
-import { afterEach, describe, expect, test } from "bun:test";
-import {
-  type Reply,
-  type ReplyOptions,
-  type ReplyServer,
-  type SeenRequest,
-  serveReplies,
-} from "../../tests/fixtures/reply-servers.ts";
+import { describe, expect, test } from "bun:test";
+import { useOddRegistries } from "../../tests/fixtures/odd-registries.ts";
+import type { Reply } from "../../tests/fixtures/reply-servers.ts";
 import { parseRepositoryName, parseTag } from "../oci/names.ts";
 import {
   bytesFor,
@@ -16,7 +11,6 @@ import {
   jsonBytes,
   readBlob,
 } from "../registry/contract/fixtures.ts";
-import { type Client, type ClientOptions, createClient } from "./client.ts";
 
 const repository = parseRepositoryName("team/app");
 const tag = parseTag("1.0");
@@ -27,25 +21,7 @@ const theManifest: Reply = {
   body: manifest,
 };
 
-const open: { stop(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-async function serve(
-  answer: (request: SeenRequest) => Reply | Promise<Reply>,
-  options?: ReplyOptions,
-): Promise<ReplyServer> {
-  const server = await serveReplies(answer, options);
-  open.push(server);
-  return server;
-}
-
-function clientOf({ host }: Pick<ReplyServer, "host">, options: ClientOptions = {}): Client {
-  const client = createClient(host, { retries: { attempts: 3, minDelayMs: 1 }, ...options });
-  open.push({ stop: client.close });
-  return client;
-}
+const { serve, clientOf } = useOddRegistries();
 
 describe("redirects", () => {
   const basic = { "www-authenticate": 'Basic realm="r"' };

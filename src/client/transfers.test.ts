@@ -1,12 +1,7 @@
-import { afterEach, describe, expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import {
-  type Reply,
-  type ReplyOptions,
-  type ReplyServer,
-  type SeenRequest,
-  serveReplies,
-} from "../../tests/fixtures/reply-servers.ts";
+import { useOddRegistries } from "../../tests/fixtures/odd-registries.ts";
+import type { Reply, ReplyServer } from "../../tests/fixtures/reply-servers.ts";
 import type { Digest } from "../oci/digests.ts";
 import { parseRepositoryName } from "../oci/names.ts";
 import { openBlob } from "../registry/blobs.ts";
@@ -19,32 +14,14 @@ import {
   readBlob,
 } from "../registry/contract/fixtures.ts";
 import { bytesOf, streamOf } from "../registry/streams.ts";
-import { type Client, type ClientOptions, createClient } from "./client.ts";
+import { type Client, createClient } from "./client.ts";
 
 const repository = parseRepositoryName("team/app");
 const size = 3_000_000;
 const bytes = bytesFor(7, size);
 const { digest } = describeBytes(bytes);
 
-const open: { stop(): unknown }[] = [];
-afterEach(async () => {
-  for (const each of open.splice(0)) await each.stop();
-});
-
-async function serve(
-  answer: (request: SeenRequest) => Reply | Promise<Reply>,
-  options?: ReplyOptions,
-): Promise<ReplyServer> {
-  const server = await serveReplies(answer, options);
-  open.push(server);
-  return server;
-}
-
-function clientOf({ host }: Pick<ReplyServer, "host">, options: ClientOptions = {}): Client {
-  const client = createClient(host, { retries: { attempts: 3, minDelayMs: 1, maxDelayMs: 2 }, ...options });
-  open.push({ stop: client.close });
-  return client;
-}
+const { serve, clientOf } = useOddRegistries();
 
 /** What a server does with the requests for a blob, one after the other. */
 interface BlobServer {
