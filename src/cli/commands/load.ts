@@ -55,8 +55,9 @@ file that is not compressed is read in place.`,
     if (archive) return loadAll(context, layout, archive);
     return layout.withScratch(async (scratch) => {
       const packed = path === undefined ? piecesOf(stdin.stream()) : createReadStream(path);
-      await unpackArchive(scratch, packed, { signal });
-      return loadAll(context, layout, await openArchive(scratch));
+      const name = path ?? "standard input";
+      await unpackArchive(scratch, packed, { signal, name });
+      return loadAll(context, layout, await openArchive(scratch, name));
     });
   },
 });

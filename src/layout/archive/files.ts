@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
-import { isRegistryError } from "../../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { syncFile, syncFolder } from "../../registry/files/durable.ts";
 import { asStorageError, receive } from "../../registry/files/receive.ts";
 import { streamOfPieces } from "../../registry/pieces.ts";
@@ -44,15 +44,35 @@ export function causeOf(error: unknown): unknown {
   return isRegistryError(error, "BODY_INCOMPLETE") && error.cause !== undefined ? error.cause : error;
 }
 
+/** Options of {@link unpackArchive}. */
+export interface UnpackOptions extends WriteOptions {
+  /** What the archive is called in messages. */
+  readonly name?: string;
+}
+
 /**
  * Writes an archive that cannot be read where it is, from a pipe or compressed, to a file, unpacked. Whoever gets the
  * file removes it.
  * @throws as `unpacked`; `signal.reason`; RegistryError STORAGE_FULL
  */
-export function unpackArchive(
+export async function unpackArchive(
   path: string,
   archive: AsyncIterable<Uint8Array>,
-  options: WriteOptions = {},
+  { name = "the archive", ...options }: UnpackOptions = {},
 ): Promise<number> {
-  return writeArchive(path, unpacked(archive), options);
+  return writeArchive(path, piecesIn(name, archive), options);
+}
+
+async function* piecesIn(name: string, archive: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  try {
+    yield* unpacked(archive);
+  } catch (error) {
+    throw inArchive(error, name);
+  }
+}
+
+/** The error of an archive with its name. */
+export function inArchive(error: unknown, name: string): unknown {
+  if (!(error instanceof RegistryError)) return error;
+  return new RegistryError(error.code, `cannot read ${name}: ${error.message}`, { cause: error });
 }

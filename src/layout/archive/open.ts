@@ -1,6 +1,6 @@
 import { open } from "node:fs/promises";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
-import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { RegistryError } from "../../oci/errors.ts";
 import { maxManifestSize } from "../../oci/manifests.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import { checkRange } from "../../registry/blobs.ts";
@@ -18,6 +18,7 @@ import { type Located, openTarFile, type TarFile } from "../tar/tar-file.ts";
 import { checkLayoutVersion } from "../version.ts";
 import { compressionOf, magicSize } from "./compression.ts";
 import { type DockerContents, openPart, readDockerForm } from "./docker-form.ts";
+import { inArchive } from "./files.ts";
 
 /** A tar archive of images that is read where it is. */
 export interface LayoutArchive {
@@ -31,30 +32,33 @@ export interface LayoutArchive {
 /**
  * Opens a tar archive: an OCI image layout, or what `docker save` writes, or both in one. Only its headers are read
  * now; blobs are read where they stand, when they are asked for.
+ * @param name what it is called in messages
  * @throws RegistryError MANIFEST_INVALID when it is damaged, cut off, or something else; UNSUPPORTED when it is
  *   compressed (see `unpackArchive`); what the file system says
  */
-export async function openArchive(path: string): Promise<LayoutArchive> {
-  await refuseCompressed(path);
-  const tar = await openTarFile(path);
+export async function openArchive(path: string, name: string = path): Promise<LayoutArchive> {
   try {
-    const { index, files } = await contentsOf(tar);
+    await refuseOthers(path);
+    const tar = await openTarFile(path);
+    const { index, files } = await contentsOf(tar, name);
     return createArchive(path, index, files);
   } catch (error) {
-    if (!isRegistryError(error)) throw error;
-    throw new RegistryError(error.code, `cannot read ${path}: ${error.message}`, { cause: error });
+    throw inArchive(error, name);
   }
 }
 
-async function refuseCompressed(path: string): Promise<void> {
+async function refuseOthers(path: string): Promise<void> {
   const file = await open(path);
   try {
+    if ((await file.stat()).isDirectory()) {
+      throw new RegistryError("MANIFEST_INVALID", "it is a folder, not an archive");
+    }
     const { buffer, bytesRead } = await file.read(new Uint8Array(magicSize), 0, magicSize, 0);
     const compression = compressionOf(buffer.subarray(0, bytesRead));
     if (compression === "none") return;
     throw new RegistryError(
       "UNSUPPORTED",
-      `${path} is compressed with ${compression} and cannot be read in place: load it, or unpack it first`,
+      `it is compressed with ${compression} and cannot be read in place: load it, or unpack it first`,
     );
   } finally {
     await file.close();
@@ -66,16 +70,19 @@ interface Found {
   readonly files: LayoutFiles;
 }
 
-async function contentsOf(tar: TarFile): Promise<Found> {
+async function contentsOf(tar: TarFile, name: string): Promise<Found> {
   const [version, index, manifest] = ["oci-layout", "index.json", "manifest.json"].map(tar.find);
   if (index && version) {
     checkLayoutVersion(await tar.read(version), "its oci-layout");
     const document = parseDocument(await tar.read(index), "its index.json");
-    return { index: document, files: createOciFiles(tar) };
+    return { index: document, files: createOciFiles(tar, name) };
   }
   if (manifest) {
     const contents = await readDockerForm(tar, manifest);
-    return { index: documentOfDescriptors(contents.manifests), files: createDockerFiles(tar, contents) };
+    return {
+      index: documentOfDescriptors(contents.manifests),
+      files: createDockerFiles(tar, name, contents),
+    };
   }
   throw new RegistryError(
     "MANIFEST_INVALID",
@@ -83,21 +90,27 @@ async function contentsOf(tar: TarFile): Promise<Found> {
   );
 }
 
-function createOciFiles(tar: TarFile): LayoutFiles {
-  return filesOf(tar, (digest) => tar.find(`blobs/${algorithmOf(digest)}/${encodedOf(digest)}`), new Map());
+function createOciFiles(tar: TarFile, name: string): LayoutFiles {
+  return filesOf(
+    tar,
+    name,
+    (digest) => tar.find(`blobs/${algorithmOf(digest)}/${encodedOf(digest)}`),
+    new Map(),
+  );
 }
 
-function createDockerFiles(tar: TarFile, { blobs, made }: DockerContents): LayoutFiles {
-  return filesOf(tar, (digest) => blobs.get(digest), made);
+function createDockerFiles(tar: TarFile, name: string, { blobs, made }: DockerContents): LayoutFiles {
+  return filesOf(tar, name, (digest) => blobs.get(digest), made);
 }
 
 function filesOf(
   tar: TarFile,
+  name: string,
   locate: (digest: Digest) => Located | undefined,
   made: ReadonlyMap<Digest, Uint8Array>,
 ): LayoutFiles {
   return {
-    name: `archive ${tar.path}`,
+    name: `archive ${name}`,
     async findBlob(digest) {
       const located = locate(digest);
       if (!located) return undefined;

@@ -174,6 +174,8 @@ async function checkVersion({ folder, version }: LayoutPaths): Promise<void> {
 
 /** A folder with other files is not made a layout. */
 async function refuseOtherFolder({ folder, own }: LayoutPaths): Promise<void> {
+  const isFile = (await stat(folder).catch(ignoreMissing))?.isDirectory() === false;
+  if (isFile) throw new RegistryError("MANIFEST_INVALID", `${folder} is not an OCI image layout, but a file`);
   const ours = ["oci-layout", "blobs", basename(own)];
   const other = (await namesIn(folder)).find((name) => !ours.includes(name));
   if (other === undefined) return;

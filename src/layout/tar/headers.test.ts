@@ -97,7 +97,7 @@ describe("openTarFile", () => {
         fc.asyncProperty(fc.nat(bytes.byteLength - 2 * blockSize), async (end) => {
           await writeFile(join(folder, "cut.tar"), bytes.subarray(0, end));
           const error = await errorOf(openTarFile(join(folder, "cut.tar")), "MANIFEST_INVALID");
-          expect(error.message).toMatch(/cut\.tar: it is cut off/);
+          expect(error.message).toMatch(/it is cut off/);
         }),
         { numRuns: 60 },
       );

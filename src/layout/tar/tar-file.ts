@@ -38,9 +38,6 @@ export async function openTarFile(path: string): Promise<TarFile> {
       find: (name) => follow(entries, normalName(name)),
       read: (located) => readPart(path, located),
     };
-  } catch (error) {
-    if (!(error instanceof RegistryError)) throw error;
-    throw new RegistryError(error.code, `cannot read ${path}: ${error.message}`, { cause: error });
   } finally {
     await file.close();
   }
@@ -78,6 +75,7 @@ async function indexOf(file: FileHandle, end: number): Promise<ReadonlyMap<strin
 }
 
 function cutOff(end: number, last: string): RegistryError {
+  if (end === 0) return new RegistryError("MANIFEST_INVALID", "it is cut off: it is empty");
   return new RegistryError(
     "MANIFEST_INVALID",
     `it is cut off: it ends at byte ${end}, within or behind ${last}`,
