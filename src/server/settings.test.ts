@@ -44,6 +44,13 @@ describe("loadSettings", () => {
   test.each([
     ["listen: here", 'listen is "here"'],
     ["workers: many", 'workers is "many"'],
+    ["tags: [{ repositories: [Gallery] }]", "tags.0.repositories.0"],
+    ["tags: [{ repositories: [a], float: [patch] }]", 'tags.0.float.0 is "patch"'],
+    ["tags: [{ repositories: [a], versions: none, float: [latest] }]", "nothing can move latest"],
+    [
+      'tags: [{ repositories: ["**"] }, { repositories: ["gallery/*"] }]',
+      "rule 2 of the settings file can never match gallery/*",
+    ],
     ["log-level: loud", 'log-level is "loud"'],
     ["access: { open: all }", 'access.open is "all"'],
     ["tls: { certificate: a.pem }", "tls.key"],
