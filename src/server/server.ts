@@ -17,6 +17,7 @@ import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
+import { createVersionIndexing } from "./version-indexing.ts";
 
 /** A server that listens, in one process or several. */
 export interface RunningServer {
@@ -71,6 +72,9 @@ export async function startServer({
     log.error({ err: error }, "a promise nobody waited for failed"),
   );
   const feed = createChangeFeed(store.metadata);
+  const indexing = createVersionIndexing(store.metadata, (error) =>
+    log.error({ err: error }, "could not index the versions of repositories"),
+  );
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
@@ -84,13 +88,17 @@ export async function startServer({
     gate,
     pages,
     latestOf,
-    api: createLazyApi({ store, tagging, feed, administration: access?.administration }, gate.authorize),
+    api: createLazyApi(
+      { store, tagging, feed, onNewRules: indexing.restart, administration: access?.administration },
+      gate.authorize,
+    ),
     log,
     metrics,
   });
   const listener = listen({ settings, shared: slots > 1, handle, log });
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
+  if (slot === 0) indexing.restart();
   return {
     address: listener.address,
     access: access ? "accounts" : "open",
@@ -101,6 +109,7 @@ export async function startServer({
       clearInterval(sweep);
       clearInterval(flushing);
       feed.close();
+      await indexing.stop();
       await listener.stop(settings["stop-seconds"] * 1000);
       await access?.close();
       await store.close();

@@ -4,6 +4,7 @@ import type { RetentionTag, UntaggedManifest } from "../store/metadata/tags.ts";
 import type { RuleReading } from "./rule-reading.ts";
 import { durationMs, type Retention } from "./rules.ts";
 import { matchesTag } from "./tag-patterns.ts";
+import type { Version } from "./versions.ts";
 
 /** What a repository holds, and how it was used. */
 export interface RetentionFacts {
@@ -41,7 +42,7 @@ export function planRetention(
 ): readonly RetentionLine[] {
   const { retain } = reading.rule;
   if (!retain) return [];
-  const reasonToKeep = createTagReasons(reading, retain, facts, now);
+  const reasonToKeep = createTagReasons(rememberReadings(reading), retain, facts, now);
   const lines = facts.tags.map(({ tag, digest, since }): RetentionLine => {
     const reason = reasonToKeep(tag, digest, since);
     if (reason !== undefined) return { tag, digest, action: "keep", reason };
@@ -60,13 +61,29 @@ export function planRetention(
   return [...lines, ...untagged];
 }
 
+/** Each tag is looked at several times, and there may be many. */
+function rememberReadings(reading: RuleReading): Pick<RuleReading, "version" | "ownsFloat"> {
+  const known = new Map<Tag, { version: Version | undefined; ownsFloat: boolean }>();
+  const look = (tag: Tag) => {
+    let found = known.get(tag);
+    if (!found) {
+      found = { version: reading.version(tag), ownsFloat: reading.ownsFloat(tag) };
+      known.set(tag, found);
+    }
+    return found;
+  };
+  return { version: (tag) => look(tag).version, ownsFloat: (tag) => look(tag).ownsFloat };
+}
+
+type KnownReadings = ReturnType<typeof rememberReadings>;
+
 function reasonToRemove(reading: RuleReading, { newest, by }: Retention, tag: Tag): string {
   const what = reading.version(tag) ? "versions" : "other tags";
   return `is not among the newest ${newest} ${what}${by === "time" ? " by time" : ""}, and nothing else keeps it`;
 }
 
 /** Gives the reason why a tag is kept; undefined when there is none. */
-function createTagReasons(reading: RuleReading, retain: Retention, facts: RetentionFacts, now: Date) {
+function createTagReasons(reading: KnownReadings, retain: Retention, facts: RetentionFacts, now: Date) {
   const isNewest = createRanking(reading, retain, facts.tags);
   const useOf = createUses(retain, facts, now);
   const floats = new Map(
@@ -86,7 +103,7 @@ function createTagReasons(reading: RuleReading, retain: Retention, facts: Retent
 }
 
 /** Counts releases, all variants of one together, and tags that are no versions by themselves. */
-function createRanking(reading: RuleReading, { newest = 0, by }: Retention, tags: readonly RetentionTag[]) {
+function createRanking(reading: KnownReadings, { newest = 0, by }: Retention, tags: readonly RetentionTag[]) {
   const releases = new Map<string, number>();
   const others: RetentionTag[] = [];
   for (const each of tags) {

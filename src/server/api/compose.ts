@@ -21,13 +21,15 @@ export interface ApiParts {
   readonly store: Store;
   readonly tagging: Tagging;
   readonly feed: ChangeFeed;
+  /** Called when other rules for tags were stored. */
+  readonly onNewRules: () => void;
   /** Absent in a registry without accounts. */
   readonly administration: Administration | undefined;
 }
 
 /** Everything that the management API offers. */
 export function composeApi(parts: ApiParts, authorize: Authorize): Api {
-  const { store, tagging, feed, administration } = parts;
+  const { store, tagging, feed, onNewRules, administration } = parts;
   const opened = (): Administration => {
     if (!administration) throw noAccounts();
     return administration;
@@ -38,7 +40,7 @@ export function composeApi(parts: ApiParts, authorize: Authorize): Api {
       ...createTagListOperations(store, tagging),
       ...createTagChangeOperations(store),
       ...createRetentionOperations(store, tagging),
-      ...createTagRuleOperations(store.metadata, tagging),
+      ...createTagRuleOperations(store.metadata, tagging, onNewRules),
       ...createEventOperations(store.metadata, feed),
       ...createAccountOperations(opened),
       ...createTokenOperations(opened),

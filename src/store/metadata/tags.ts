@@ -120,6 +120,12 @@ export interface TagMetadata {
   ): Promise<TagOutcome>;
   /** The highest version on a line, as the repository's rule orders them; it may have to index them first. */
   highestOf(repository: RepositoryName, line: Tag): Promise<Tag | undefined>;
+  /**
+   * Goes on with the index of a repository's versions by the rule that it has now, for a few milliseconds. What is not
+   * indexed when somebody pushes, the push has to do.
+   * @returns whether the index is whole
+   */
+  indexVersions(repository: RepositoryName): Promise<boolean>;
   /** Where a tag pointed at a time, whether that manifest is still there or not. */
   tagAt(repository: RepositoryName, tag: Tag, at: Date): Eventually<Digest | undefined>;
   /** Where a tag pointed, the latest first; `before` is the time of the last of the page before. */

@@ -16,7 +16,11 @@ const response = z.object({
 });
 
 /** Rules for tags: those of the settings file, which stand there alone, and those stored here. */
-export function createTagRuleOperations(metadata: Metadata, tagging: Tagging): readonly Operation[] {
+export function createTagRuleOperations(
+  metadata: Metadata,
+  tagging: Tagging,
+  onNewRules: () => void,
+): readonly Operation[] {
   const show = (stored: StoredRules): z.input<typeof response> => {
     const rules = tagging.rules(stored);
     const { errors, notes } = findRuleFaults(rules);
@@ -53,7 +57,9 @@ export function createTagRuleOperations(metadata: Metadata, tagging: Tagging): r
         if (errors.length > 0) {
           throw new RegistryError("REQUEST_INVALID", errors.join("; "), { detail: { faults: errors } });
         }
-        return show(await metadata.putTagRules(writeStoredRules(rules), version, actor));
+        const stored = await metadata.putTagRules(writeStoredRules(rules), version, actor);
+        onNewRules();
+        return show(stored);
       },
     }),
   ];

@@ -29,7 +29,7 @@ export function createTagRequests(
   repositories: RepositoryRows,
   manifests: ManifestRows,
   changer: TagChanger,
-): Pick<TagMetadata, "changeTags" | "highestOf"> {
+): Pick<TagMetadata, "changeTags" | "highestOf" | "indexVersions"> {
   const prepare = createPreparer(manifests, changer);
   return {
     changeTags: (repository, request, { actor, dryRun = false }) =>
@@ -41,6 +41,12 @@ export function createTagRequests(
         const prepared = prepare({ repositoryId, repository, now, dryRun }, request);
         return changer.run({ repositoryId, repository, actor, now, dryRun, ...prepared });
       }),
+    async indexVersions(repository) {
+      const repositoryId = repositories.find(repository);
+      const { versions } = changer.policyOf(repository);
+      if (repositoryId === undefined || changer.lines.isUpToDate(repositoryId, versions)) return true;
+      return write(() => changer.lines.advance(repositoryId, versions));
+    },
     async highestOf(repository, line) {
       const repositoryId = repositories.find(repository);
       const { versions } = changer.policyOf(repository);

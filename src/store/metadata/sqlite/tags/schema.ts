@@ -3,12 +3,14 @@
  *
  * `tags.cause` says why a tag is where it is, `opened_in` and `closed_in` which change did it, `restores` which earlier
  * row it brought back. `version_lines` has the full versions of a repository by the floating tag that they may move,
- * ordered by `key`; `repositories.version_order` says by which order it was made. `changes` has one row for each
+ * ordered by `key`; `repositories.version_order` says by which order it was made, `version_cursor` up to which tag while
+ * it is not whole. `changes` has one row for each
  * transaction, in the order of their commits; `moves` is JSON. `removed_manifests` has what was deleted, until its
  * content is collected.
  */
 export const tagTables = `
   ALTER TABLE repositories ADD COLUMN version_order TEXT NOT NULL DEFAULT '';
+  ALTER TABLE repositories ADD COLUMN version_cursor TEXT;
   DROP INDEX tags_open_by_age;
   ALTER TABLE tags ADD COLUMN cause TEXT NOT NULL DEFAULT 'push';
   ALTER TABLE tags ADD COLUMN opened_in INTEGER;

@@ -7,9 +7,11 @@ import type { TagRows } from "./rows.ts";
 export interface VersionLines {
   isUpToDate(repositoryId: number, order: VersionOrder | undefined): boolean;
   /**
-   * Makes the index anew when it was made by another order: once after a rule was changed, in time by the number of the
-   * repository's tags.
+   * Goes on with the index, which is made anew when it was made by another order: once after a rule was changed. Looks at
+   * one page of tags. @returns whether it is whole
    */
+  advance(repositoryId: number, order: VersionOrder | undefined): boolean;
+  /** Makes the rest of the index, in time by the number of tags that are not in it yet. */
   bringUpToDate(repositoryId: number, order: VersionOrder | undefined): void;
   add(repositoryId: number, order: VersionOrder | undefined, tag: Tag): void;
   remove(repositoryId: number, order: VersionOrder | undefined, tag: Tag): void;
@@ -22,13 +24,16 @@ export interface VersionLines {
   ): { readonly tag: Tag; readonly key: string } | undefined;
 }
 
-const pageSize = 1000;
+/** Tags of one page: it takes some milliseconds. */
+const pageSize = 500;
 
 export function createVersionLines({ prepare }: SqliteDatabase, tags: TagRows): VersionLines {
-  const orderOf = prepare<{ version_order: string }, [number]>(
-    "SELECT version_order FROM repositories WHERE id = ?",
+  const stateOf = prepare<{ version_order: string; version_cursor: string | null }, [number]>(
+    "SELECT version_order, version_cursor FROM repositories WHERE id = ?",
   );
-  const setOrder = prepare<null, [string, number]>("UPDATE repositories SET version_order = ? WHERE id = ?");
+  const setState = prepare<null, [string, string | null, number]>(
+    "UPDATE repositories SET version_order = ?, version_cursor = ? WHERE id = ?",
+  );
   const clear = prepare<null, [number]>("DELETE FROM version_lines WHERE repository_id = ?");
   const insert = prepare<null, [number, string, string, string]>(
     "INSERT OR IGNORE INTO version_lines (repository_id, line, key, name) VALUES (?, ?, ?, ?)",
@@ -41,18 +46,25 @@ export function createVersionLines({ prepare }: SqliteDatabase, tags: TagRows): 
      ORDER BY key DESC, name DESC LIMIT ?`,
   );
   const lines: VersionLines = {
-    isUpToDate: (repositoryId, order) => orderOf.get(repositoryId)?.version_order === (order?.id ?? ""),
+    isUpToDate(repositoryId, order) {
+      const state = stateOf.get(repositoryId);
+      return state?.version_order === (order?.id ?? "") && state.version_cursor === null;
+    },
+    advance(repositoryId, order) {
+      const id = order?.id ?? "";
+      const state = stateOf.get(repositoryId);
+      const isBegun = state?.version_order === id;
+      if (isBegun && state.version_cursor === null) return true;
+      if (!isBegun) clear.run(repositoryId);
+      const page = order ? tags.page(repositoryId, (isBegun && state.version_cursor) || "", pageSize) : [];
+      for (const tag of page) lines.add(repositoryId, order, tag);
+      const cursor = page.length === pageSize ? (page[page.length - 1] ?? null) : null;
+      setState.run(id, cursor, repositoryId);
+      return cursor === null;
+    },
     bringUpToDate(repositoryId, order) {
       if (lines.isUpToDate(repositoryId, order)) return;
-      clear.run(repositoryId);
-      if (order) {
-        let page = tags.page(repositoryId, "", pageSize);
-        while (page.length > 0) {
-          for (const tag of page) lines.add(repositoryId, order, tag);
-          page = tags.page(repositoryId, page[page.length - 1] ?? "", pageSize);
-        }
-      }
-      setOrder.run(order?.id ?? "", repositoryId);
+      while (!lines.advance(repositoryId, order));
     },
     add(repositoryId, order, tag) {
       const place = order?.place(tag);
