@@ -46,7 +46,7 @@ describe("the package under Node", () => {
     const result = JSON.parse(await node("transfer.mjs", berth.host, join(folder, "layout")));
     expect(result.found).toEqual(result.pushed);
     expect(result.part).toBe(10);
-    expect(result.states).toEqual([...Array(8).fill("done"), ...Array(3).fill("exists"), "done"]);
+    expect(result.states).toEqual([...Array(32).fill("done"), ...Array(15).fill("exists"), "done"]);
   }, 60_000);
 
   test("the examples of docs/library.md do what they say", async () => {

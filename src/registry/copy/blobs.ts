@@ -6,7 +6,7 @@ import { openBlob } from "../blobs.ts";
 import { createLimiter } from "../concurrency.ts";
 import type { OperationOptions } from "../registry.ts";
 import { createVerifier } from "../verification.ts";
-import { isFound, type Run } from "./run.ts";
+import { forkSignal, isFound, type Run } from "./run.ts";
 
 /** Copies blobs, each once. */
 export interface BlobCopier {
@@ -48,9 +48,9 @@ export function createBlobCopier(run: Run, concurrency: number): BlobCopier {
 }
 
 function isAtDestination(run: Run, digest: Digest): Promise<boolean> {
-  const { destination, signal } = run;
+  const { destination } = run;
   return isFound(
-    run.request(() => destination.registry.resolveBlob(destination.repository, digest, { signal })),
+    run.request((signal) => destination.registry.resolveBlob(destination.repository, digest, { signal })),
   );
 }
 
@@ -61,8 +61,10 @@ async function mount(
 ): Promise<{ readonly from: RepositoryName | undefined } | undefined> {
   const { registry, repository } = run.destination;
   for (const from of run.mountsFrom(digest)) {
-    const options = { ...(from ? { from } : {}), signal: run.signal };
-    if (await run.request(() => registry.mountBlob(repository, digest, options))) return { from };
+    const mounted = await run.request((signal) =>
+      registry.mountBlob(repository, digest, { ...(from ? { from } : {}), signal }),
+    );
+    if (mounted) return { from };
   }
   return undefined;
 }
@@ -73,8 +75,10 @@ function wrongBytes(error: RegistryError): RegistryError {
   });
 }
 
-async function sendBlob({ source, destination, signal, report }: Run, descriptor: Descriptor): Promise<void> {
-  signal.throwIfAborted();
+async function sendBlob(run: Run, descriptor: Descriptor): Promise<void> {
+  const { source, destination, report } = run;
+  run.signal.throwIfAborted();
+  const signal = forkSignal(run.signal);
   const { digest, size } = descriptor;
   const handle = await source.registry.getBlob(source.repository, digest, { signal, size });
   // The digest is checked once, by where the blob goes to: every registry does that.

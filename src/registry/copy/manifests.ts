@@ -26,25 +26,31 @@ const childBound = 4;
 
 /** @param walksAll whether an index that is at the destination is walked nevertheless, to see its children */
 export function createManifestCopier(run: Run, blobs: BlobCopier, walksAll: boolean): ManifestCopier {
-  const { source, destination, signal } = run;
+  const { source, destination } = run;
   const manifests = new Map<Digest, Promise<void>>();
   const seen = new Set<Digest>();
 
   const isAtDestination = (digest: Digest): Promise<boolean> =>
     isFound(
-      run.request(() => destination.registry.resolveManifest(destination.repository, digest, { signal })),
+      run.request((signal) =>
+        destination.registry.resolveManifest(destination.repository, digest, { signal }),
+      ),
     );
 
   const get = async (descriptor: Descriptor): Promise<StoredManifest> => {
     const { registry, repository } = source;
-    const stored = await run.request(() => registry.getManifest(repository, descriptor.digest, { signal }));
+    const stored = await run.request((signal) =>
+      registry.getManifest(repository, descriptor.digest, { signal }),
+    );
     verifyManifest(stored, descriptor);
     return stored;
   };
 
   const put: ManifestCopier["put"] = ({ bytes, descriptor: { mediaType, digest } }, tags) => {
     const input = { bytes, mediaType, digest, tags };
-    return run.request(() => destination.registry.putManifest(destination.repository, input, { signal }));
+    return run.request((signal) =>
+      destination.registry.putManifest(destination.repository, input, { signal }),
+    );
   };
 
   const copyOnce = async (descriptor: Descriptor): Promise<void> => {
@@ -70,7 +76,8 @@ export function createManifestCopier(run: Run, blobs: BlobCopier, walksAll: bool
   /** An index may list blobs too; the source knows what they are. */
   const isBlob = async ({ descriptor, kind }: Need): Promise<boolean> => {
     if (kind !== "either") return kind === "blob";
-    const resolve = () => source.registry.resolveBlob(source.repository, descriptor.digest, { signal });
+    const resolve = (signal: AbortSignal) =>
+      source.registry.resolveBlob(source.repository, descriptor.digest, { signal });
     return isFound(run.request(resolve));
   };
 

@@ -28,11 +28,12 @@ export async function copyReferrers(
 }
 
 async function copyReferrersOf(run: Run, manifests: ManifestCopier, subject: Digest): Promise<string[]> {
-  const { source, signal } = run;
+  const { source } = run;
   const { registry, repository } = source;
   const warnings: string[] = [];
   const copyOne = async (referrer: Descriptor): Promise<void> => {
-    const resolve = () => registry.resolveManifest(repository, referrer.digest, { signal });
+    const resolve = (signal: AbortSignal) =>
+      registry.resolveManifest(repository, referrer.digest, { signal });
     // A list that a client keeps under a tag can name what has been deleted since.
     if (await isFound(run.request(resolve))) return manifests.copyManifest(referrer);
     warnings.push(
@@ -41,8 +42,10 @@ async function copyReferrersOf(run: Run, manifests: ManifestCopier, subject: Dig
   };
   let after: string | undefined;
   do {
-    const options: ReferrerOptions = { signal, ...(after === undefined ? {} : { after }) };
-    const page = await run.request(() => registry.listReferrers(repository, subject, options));
+    const options: ReferrerOptions = { ...(after === undefined ? {} : { after }) };
+    const page = await run.request((signal) =>
+      registry.listReferrers(repository, subject, { ...options, signal }),
+    );
     await run.forEach(page.items, subjectBound, copyOne);
     after = page.next;
   } while (after !== undefined);

@@ -17,8 +17,8 @@ export interface Run {
   report(event: CopyEvent): void;
   /** Reports that something waits, once. */
   announce(descriptor: Descriptor): void;
-  /** Makes a request without a body of note, some at a time. */
-  request<T>(make: () => Promise<T>): Promise<T>;
+  /** Makes a request without a body of note, some at a time. It gets a signal of its own, see {@link forkSignal}. */
+  request<T>(make: (signal: AbortSignal) => Promise<T>): Promise<T>;
   /** As {@link forEachBounded}; the first failure ends the whole run. */
   forEach<T>(items: readonly T[], bound: number, act: (item: T) => Promise<void>): Promise<void>;
 }
@@ -33,6 +33,14 @@ export interface RunOptions {
 }
 
 const requestBound = 8;
+
+/**
+ * A signal that aborts when another does. Many operations that listen to one signal look like a leak to Node, which says
+ * so on the standard error stream. Where there is no `AbortSignal.any`, it is the other itself.
+ */
+export function forkSignal(signal: AbortSignal): AbortSignal {
+  return typeof AbortSignal.any === "function" ? AbortSignal.any([signal]) : signal;
+}
 
 /** Begins a copy. */
 export function createRun({ source, destination, stop, mountsFrom, onEvent }: RunOptions): Run {
@@ -55,7 +63,7 @@ export function createRun({ source, destination, stop, mountsFrom, onEvent }: Ru
     request: (make) =>
       limit(async () => {
         signal.throwIfAborted();
-        return make();
+        return make(forkSignal(signal));
       }),
     forEach: (items, bound, act) =>
       forEachBounded(items, bound, (item) =>
