@@ -5,6 +5,7 @@ import { makeTemporaryFolder } from "../tests/fixtures/processes.ts";
 import type { Bench } from "./measure.ts";
 import { buildBerth, startBerth, startDockerRegistry } from "./peers.ts";
 import { type Row, toMarkdown } from "./report.ts";
+import { accountRows } from "./rows/accounts.ts";
 import { clientRows } from "./rows/client.ts";
 import { imageRows } from "./rows/images.ts";
 import { listRows } from "./rows/lists.ts";
@@ -19,6 +20,7 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   push: pushRows,
   pull: pullRows,
   requests: requestRows,
+  accounts: accountRows,
   images: imageRows,
   client: clientRows,
   lists: listRows,

@@ -57,6 +57,23 @@ describe("createAuditLog", () => {
     expect(even).toEqual([...even].sort((a, b) => b - a));
   });
 
+  test("note counts refusals of one caller when they are many, and says how many", async () => {
+    const log = createAuditLog(metadata.audit, fail);
+    for (let at = 0; at < 500; at++)
+      log.note(entry(at, { outcome: "refused", actor: "mallory", detail: "no" }));
+    log.note(entry(1, { outcome: "refused", actor: "bob" }));
+    for (let at = 0; at < 100; at++) log.note(entry(at, { actor: "mallory" }));
+    await log.flush();
+    const count = async (filter: object) => (await metadata.audit.list(filter, undefined, 1000)).length;
+    expect(await count({ actor: "mallory", outcome: "refused" })).toBe(61);
+    expect(await count({ actor: "mallory", outcome: "done" })).toBe(100);
+    expect(await count({ actor: "bob" })).toBe(1);
+    const [newest] = await metadata.audit.list({ actor: "mallory", outcome: "refused" }, undefined, 1);
+    expect(newest?.detail).toBe("440 more were refused within a minute, the last: no");
+    await log.flush();
+    expect(await count({ outcome: "refused" })).toBe(62);
+  });
+
   test("list gives what fits, newest first, page by page", async () => {
     await fill(20);
     const bobs = await metadata.audit.list({ actor: "bob", since: 5 }, undefined, 3);

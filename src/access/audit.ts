@@ -1,13 +1,17 @@
 import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
 import { chainHash } from "./audit-chain.ts";
+import { createRefusalFloods } from "./refusal-floods.ts";
 
 /** Keeps the record of who did what. */
 export interface AuditLog {
-  /** Adds an entry within a tenth of a second; nobody waits. For what is read and what is refused. */
+  /**
+   * Adds an entry within a tenth of a second; nobody waits. For what is read and what is refused, of which the same
+   * caller's are only counted when they are many.
+   */
   note(entry: AuditEntry): void;
   /** Adds an entry. Resolves when it is durable. For what was changed. */
   record(entry: AuditEntry): Promise<void>;
-  /** Writes what is waiting. */
+  /** Writes what is waiting, and how many refusals were counted. */
   flush(): Promise<void>;
 }
 
@@ -17,6 +21,7 @@ const mostWaiting = 20_000;
 
 /** @param failed told when entries could not be written; they are tried again with the next */
 export function createAuditLog(audit: AuditMetadata, failed: (error: unknown) => void): AuditLog {
+  const floods = createRefusalFloods();
   let waiting: AuditEntry[] = [];
   let lost = 0;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -25,6 +30,7 @@ export function createAuditLog(audit: AuditMetadata, failed: (error: unknown) =>
   const write = async (): Promise<void> => {
     clearTimeout(timer);
     timer = undefined;
+    for (const summary of floods.summaries(false)) add(summary);
     if (waiting.length === 0) return;
     const entries = waiting;
     waiting = [];
@@ -51,13 +57,16 @@ export function createAuditLog(audit: AuditMetadata, failed: (error: unknown) =>
 
   return {
     note(entry) {
-      add(entry);
+      if (entry.outcome === "done" || floods.admits(entry)) add(entry);
       timer ??= setTimeout(() => flush().catch(failed), waitMs);
     },
     record(entry) {
       add(entry);
       return flush();
     },
-    flush,
+    flush() {
+      for (const summary of floods.summaries(true)) add(summary);
+      return flush();
+    },
   };
 }
