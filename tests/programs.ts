@@ -34,11 +34,26 @@ const programs = {
 /** A program that the suite installs, or counts as skipped where it cannot. */
 export type ProgramName = keyof typeof programs;
 
+interface OptionalProgram {
+  readonly packages: readonly string[];
+  readonly needsRoot: boolean;
+  /** Only this one: the machine has another under the same name. */
+  readonly path?: string;
+}
+
 /** Programs of Debian's unstable suite, used where they can be had; nobody misses them elsewhere. */
-const optionalPrograms = ["crane", "oras"] as const;
+const optionalPrograms = {
+  crane: { packages: ["crane"], needsRoot: false },
+  oras: { packages: ["oras"], needsRoot: false },
+  "newer-dockerd": {
+    packages: ["docker.io", "containerd", "runc"],
+    needsRoot: true,
+    path: join(newerPrograms, "usr", "sbin", "dockerd"),
+  },
+} as const satisfies Record<string, OptionalProgram>;
 
 /** A program that is used where it happens to be installed. */
-export type OptionalProgramName = (typeof optionalPrograms)[number];
+export type OptionalProgramName = keyof typeof optionalPrograms;
 
 const isRoot = process.getuid?.() === 0;
 // Servers are in the second half, which is not on everybody's PATH.
@@ -47,26 +62,36 @@ const path = `${process.env.PATH}:/usr/local/sbin:/usr/sbin:/sbin:${join(newerPr
 /** Whether all of these are installed and can do their work for this user. */
 export function isAvailable(...names: readonly (ProgramName | OptionalProgramName)[]): boolean {
   return names.every((name) => {
-    const program: Program | undefined = name in programs ? programs[name as ProgramName] : undefined; // checked before
-    return Bun.which(name, { PATH: path }) !== null && (isRoot || !program?.needsRoot);
+    const { needsRoot } = name in programs ? programs[name as ProgramName] : optionalProgram(name); // checked before
+    return findProgram(name) !== null && (isRoot || !needsRoot);
   });
 }
 
 /** The absolute path of a program. @throws when it is not installed */
 export function programPath(name: ProgramName | OptionalProgramName): string {
-  const found = Bun.which(name, { PATH: path });
+  const found = findProgram(name);
   if (!found) throw new Error(`the program ${name} is not installed`);
   return found;
+}
+
+function findProgram(name: ProgramName | OptionalProgramName): string | null {
+  const only = name in optionalPrograms ? optionalProgram(name).path : undefined;
+  if (only !== undefined) return existsSync(only) ? only : null;
+  return Bun.which(name, { PATH: path });
+}
+
+function optionalProgram(name: string): OptionalProgram {
+  return optionalPrograms[name as OptionalProgramName]; // what is no program of the one table is of the other
 }
 
 /** Installs what is missing for a purpose, where that can be done, and names what is missing then. */
 export function installPrograms(purpose: Purpose): readonly ProgramName[] {
   const missing = missingPrograms(purpose);
   if (!isRoot || !isDebianOrUbuntu()) return missing;
-  const optional = optionalPrograms.filter((name) => !isAvailable(name));
+  const optional = missingOptional();
   if (optional.length > 0) {
     console.log(`Unpacking ${optional.join(", ")} ...`);
-    unpackNewer(optional);
+    unpackNewer(optional.flatMap((name) => optionalPrograms[name].packages));
   }
   if (missing.length === 0) return missing;
   console.log(`Installing ${missing.join(", ")} ...`);
@@ -75,6 +100,11 @@ export function installPrograms(purpose: Purpose): readonly ProgramName[] {
     apt("install", "-qq", "--yes", "--no-install-recommends", ...packagesOf(missing));
   });
   return missingPrograms(purpose);
+}
+
+function missingOptional(): readonly OptionalProgramName[] {
+  const names = Object.keys(optionalPrograms) as OptionalProgramName[]; // the keys of an object literal
+  return names.filter((name) => !isAvailable(name));
 }
 
 function missingPrograms(purpose: Purpose): readonly ProgramName[] {
@@ -130,7 +160,7 @@ function main(purpose: string | undefined): number {
   }
   const missing = installPrograms(purpose);
   if (missing.length === 0) console.log("every program is there");
-  for (const name of optionalPrograms) if (!isAvailable(name)) console.log(`not tried with ${name}`);
+  for (const name of missingOptional()) console.log(`not tried with ${name}`);
   for (const name of missing) console.log(`skipped: ${name}, ${reasonOf(name)}`);
   return missing.length > 0 && process.env.CI === "true" ? 1 : 0;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { writeArchive } from "../../src/layout/archive/files.ts";
 import type { ImageToSave } from "../../src/layout/archive/gather.ts";
 import { openArchive } from "../../src/layout/archive/open.ts";
-import { archiveOf } from "../../src/layout/archive/write.ts";
+import { archiveOf, hostPlatform } from "../../src/layout/archive/write.ts";
 import { dockerArchiveOf } from "../../src/layout/archive/write-docker.ts";
 import { type Layout, openLayout } from "../../src/layout/layout.ts";
 import { plainPlace } from "../../src/layout/names.ts";
@@ -132,6 +132,83 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("archives and a docker engine
     expect((await after.entries()).map((each) => each.descriptor.digest)).toEqual([descriptor.digest]);
   });
 });
+
+for (const store of ["graph driver", "containerd"] as const) {
+  describe.skipIf(!isAvailable("newer-dockerd", "docker"))(
+    `archives and a newer docker engine, ${store}`,
+    () => {
+      let engine: DockerEngine;
+      let folder: string;
+
+      beforeAll(async () => {
+        folder = await makeTemporaryFolder();
+        engine = await startDockerEngine({ newer: store });
+      });
+
+      afterAll(async () => {
+        await engine?.stop();
+        await rm(folder, { recursive: true, force: true });
+      });
+
+      const describeImage = async (reference: string) =>
+        JSON.parse(
+          await engine.docker(
+            "image",
+            "inspect",
+            "--format",
+            "[{{json .RootFS}}, {{json .Config.Labels}}]",
+            reference,
+          ),
+        );
+
+      test("openArchive reads what docker save wrote, and docker load what comes of it", async () => {
+        const context = await writeBuildContext({
+          folder: join(folder, "b"),
+          seed: "b",
+          layers: smallLayers,
+        });
+        await engine.docker("build", "--quiet", "--tag", "built:1", context);
+        await engine.docker("tag", "built:1", "localhost:5000/team/built:two");
+        const path = join(folder, "saved.tar");
+        await engine.docker("save", "--output", path, "built:1", "localhost:5000/team/built:two");
+        const before = await describeImage("built:1");
+        await engine.docker("image", "rm", "--force", "built:1", "localhost:5000/team/built:two");
+        const layout = openLayout(join(folder, "layout"));
+        await load(path, layout);
+        const entries = await layout.entries();
+        expect(entries.map(({ registry, repository, tag }) => `${registry}/${repository}:${tag}`)).toEqual([
+          "docker.io/library/built:1",
+          "localhost:5000/team/built:two",
+        ]);
+        for (const write of [archiveOf, dockerArchiveOf]) {
+          const images = entries.flatMap(({ registry, repository, tag, descriptor: { digest } }) =>
+            tag
+              ? [{ registry: layout.at(registry), repository, digest, name: { registry, repository, tag } }]
+              : [],
+          );
+          await writeArchive(path, write(images));
+          const printed = await engine.docker("load", "--input", path);
+          expect(printed).toContain("Loaded image: built:1");
+          expect(printed).toContain("Loaded image: localhost:5000/team/built:two");
+          expect(await describeImage("built:1")).toEqual(before);
+          await engine.docker("image", "rm", "--force", "built:1", "localhost:5000/team/built:two");
+        }
+      });
+
+      test("docker load takes an index that archiveOf wrote, and runs the platform of its machine", async () => {
+        const image = await makeImage(join(folder, "index"), ["linux/s390x", "linux/amd64", "linux/arm64"]);
+        const path = join(folder, "index.tar");
+        await writeArchive(path, archiveOf([{ ...image, name: nameOf("multi:1") }]));
+        expect(await engine.docker("load", "--input", path)).toContain("Loaded image: multi:1");
+        const format = "{{.Os}}/{{.Architecture}}";
+        const { os, architecture } = hostPlatform;
+        expect(await engine.docker("image", "inspect", "--format", format, "multi:1")).toBe(
+          `${os}/${architecture}`,
+        );
+      });
+    },
+  );
+}
 
 describe.skipIf(!isAvailable("skopeo"))("archives and skopeo", () => {
   let tools: ContainerTools;
