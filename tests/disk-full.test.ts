@@ -1,9 +1,10 @@
 import { expect, test } from "bun:test";
 import { spawnSync } from "node:child_process";
-import { rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
-import { missingOf, type PushedImage, PushRefused, pushImage } from "./fixtures/pushes.ts";
+import { missingOf, type PushedImage, PushRefused, pushBlob, pushImage } from "./fixtures/pushes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 
 // Root of a container often may not mount.
@@ -58,6 +59,38 @@ test.skipIf(!mayMount)(
         expect((await fetch(`${again.url}/v2/disk/full/manifests/after`)).status).toBe(200);
       } finally {
         await again.stop();
+      }
+    } finally {
+      await succeed("umount", [disk]);
+      await rm(disk, { recursive: true });
+    }
+  },
+  60_000,
+);
+
+test.skipIf(!mayMount)(
+  "serve goes on shortening the log of its metadata, and ends when told, after its disk was full (needs root that may mount)",
+  async () => {
+    const disk = await makeTemporaryFolder();
+    await succeed("mount", ["-t", "tmpfs", "-o", "size=3m", "tmpfs", disk]);
+    try {
+      const data = join(disk, "data");
+      const berth = await startBerth({ data });
+      try {
+        const pushSmall = () => pushBlob(berth.url, "disk/small", randomBytes(12_000));
+        const refused = await (async () => {
+          for (;;) await pushSmall();
+        })().catch((error: unknown) => error);
+        expect(refused).toMatchObject({ status: 507 });
+        await berth.process.waitForOutput(/the log of the metadata cannot be shortened/);
+
+        await succeed("mount", ["-o", "remount,size=64m", disk]);
+        const sizeOfMetadata = async () => (await stat(join(data, "metadata.db"))).size;
+        const before = await sizeOfMetadata();
+        while ((await sizeOfMetadata()) === before) await pushSmall();
+        expect(await berth.process.stop()).toBe(0);
+      } finally {
+        await berth.stop();
       }
     } finally {
       await succeed("umount", [disk]);

@@ -31,6 +31,8 @@ export interface StoreOptions {
   readonly maxOpenUploads?: number;
   /** Decides what happens to tags when one is pushed or removed; absent, what is asked for and nothing else. */
   readonly policies?: TagPolicies;
+  /** Told what does not work beside requests, and is tried again. */
+  readonly troubled?: (what: string) => void;
 }
 
 /** The durable registry, and what only its owner may see. */
@@ -55,7 +57,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await makeDurableFolder(join(folder, "blobs"));
   await makeDurableFolder(uploadFolder);
   const metadata = openSqliteMetadata(join(folder, "metadata.db"), options.policies);
-  const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db")) : undefined;
+  const noCheckpoint = (why: string): void =>
+    options.troubled?.(`the log of the metadata cannot be shortened: ${why}`);
+  const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
   await sessions.recover();
