@@ -38,6 +38,23 @@ describe("berth serve", () => {
     await second.server.stop();
   });
 
+  test.each(["1", "2"])(
+    "serve shows the first password and ends when it then cannot listen, with --workers %s",
+    async (workers) => {
+      const first = join(folder, "first.pem"); // is not there
+      const data = join(folder, `locked-out-${workers}`);
+      const tls = ["--tls-certificate", first, "--tls-key", first];
+      const failed = await serve("--listen", "0.0.0.0:0", "--data", data, "--workers", workers, ...tls);
+      expect(failed.exitCode).toBe(2);
+      expect(failed.stderr).toContain(first);
+      const password = /the password (\w+)/.exec(failed.stdout)?.[1] ?? "";
+      const berth = await startBerth({ data, args: ["--workers", workers] });
+      const headers = { authorization: `Basic ${btoa(`admin:${password}`)}` };
+      expect((await fetch(`${berth.url}/v2/`, { headers })).status).toBe(200);
+      await berth.stop();
+    },
+  );
+
   test("serve sums the metrics of its workers and starts again one that died", async () => {
     const berth = await startBerth({ args: ["--workers", "2"] });
     try {

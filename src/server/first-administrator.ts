@@ -12,26 +12,32 @@ export interface FirstAdministrator {
   readonly password?: string;
 }
 
+/** Shows the account to whoever starts the server. */
+export type Announce = (administrator: FirstAdministrator) => void;
+
 const name = "admin";
 const variable = "BERTH_ADMIN_PASSWORD";
 
 /**
  * Makes the first administrator when there is no account. The password comes from the file that the settings name,
  * else from the environment, from which it is removed, else it is made up.
+ * @param announce shows the account, before it is there: whatever fails afterwards, nobody is locked out
  * @throws SettingsError when the given password cannot be one
  */
 export async function ensureAdministrator(
   access: AccessMetadata,
   settings: Settings,
   environment: Record<string, string | undefined>,
-): Promise<FirstAdministrator | undefined> {
+  announce: Announce,
+): Promise<void> {
   const inEnvironment = environment[variable];
   delete environment[variable]; // worker processes need not have it
-  if (await access.hasAccounts()) return undefined;
+  if (await access.hasAccounts()) return;
   const given = readPassword(settings) ?? inEnvironment;
   const fault = given === undefined ? undefined : passwordFault(given);
   if (fault !== undefined) throw new SettingsError(`the password of the first administrator: ${fault}`);
   const password = given ?? makePassword();
+  announce({ name, ...(given === undefined ? { password } : {}) });
   // The account last: when the power goes in between, the next start does both again.
   await access.addGrant({
     subject: { kind: "account", name },
@@ -44,7 +50,6 @@ export async function ensureAdministrator(
     source: "local",
     password: await hashPassword(password),
   });
-  return { name, ...(given === undefined ? { password } : {}) };
 }
 
 function readPassword(settings: Settings): string | undefined {

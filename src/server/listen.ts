@@ -32,17 +32,20 @@ export function listen(options: ListenOptions): Listener {
   if (settings.tls && !options.shared) probePort(settings);
   let current = open(options, portOf(settings));
   const port = current.port ?? portOf(settings);
+  /** Listeners that another took the place of, with requests under way perhaps. */
+  let retired: (typeof current)[] = [];
   let seen = certificateVersion(settings);
   const timer = setInterval(() => {
     const version = certificateVersion(settings);
     if (version === seen || version === undefined) return;
     seen = version;
+    retired = retired.filter(({ pendingRequests }) => pendingRequests > 0);
     try {
       // Bun's reload() ignores new certificates: a new listener takes over, the old one finishes what it has.
       const next = open(options, port);
-      const old = current;
+      retired.push(current);
+      current.stop(false);
       current = next;
-      old.stop(false);
       log.info({ certificate: settings.tls?.certificate }, "took the new certificate");
     } catch (error) {
       log.error({ err: error }, "the new certificate cannot be used, the old one stays");
@@ -57,8 +60,10 @@ export function listen(options: ListenOptions): Listener {
       clearInterval(timer);
       const deadline = Date.now() + limitMs;
       current.stop(false); // its promise does not wait for the bodies of requests
-      while (current.pendingRequests > 0 && Date.now() < deadline) await Bun.sleep(pollMs);
-      await current.stop(true);
+      const all = [current, ...retired];
+      const areBusy = (): boolean => all.some(({ pendingRequests }) => pendingRequests > 0);
+      while (areBusy() && Date.now() < deadline) await Bun.sleep(pollMs);
+      await Promise.all(all.map((one) => one.stop(true)));
     },
   };
 }

@@ -9,7 +9,7 @@ import type { Api } from "./api/app.ts";
 import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
 import { createChangeFeed } from "./change-feed.ts";
-import { ensureAdministrator, type FirstAdministrator } from "./first-administrator.ts";
+import { type Announce, ensureAdministrator } from "./first-administrator.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { createLatestFallback } from "./latest-fallback.ts";
@@ -25,8 +25,6 @@ export interface RunningServer {
   readonly address: string;
   /** Whether everybody may do something, or who they are decides. */
   readonly access: "open" | "accounts";
-  /** The account that this start made. */
-  readonly administrator?: FirstAdministrator;
   /** Takes no new work, lets transfers finish within the settings' limit, closes the store. */
   stop(): Promise<void>;
 }
@@ -44,20 +42,38 @@ export interface ServerOptions {
   readonly slots?: number;
   /** What all worker processes counted; this one alone if absent. */
   readonly collect?: () => Promise<readonly Snapshot[]>;
+  /** Shows the first administrator; of several workers, the supervisor makes it. */
+  readonly announce?: Announce;
 }
 
 const sweepMs = 10 * 60_000;
 const flushMs = 5 * 60_000;
 
 /** The composition root: opens the store, wraps it, and listens. @throws what opening and listening throw */
-export async function startServer({
-  settings,
-  slot = 0,
-  slots = 1,
-  collect,
-}: ServerOptions): Promise<ServerProcess> {
+export async function startServer(options: ServerOptions): Promise<ServerProcess> {
+  const closing: Closing = [];
+  try {
+    return await compose(options, closing);
+  } catch (error) {
+    await closeAll(closing); // what is left open would keep the process alive
+    throw error;
+  }
+}
+
+/** What is to be closed, in the order in which it was opened. */
+type Closing = (() => unknown)[];
+
+async function closeAll(closing: Closing): Promise<void> {
+  for (const close of closing.reverse()) await close();
+}
+
+async function compose(
+  { settings, slot = 0, slots = 1, collect, announce }: ServerOptions,
+  closing: Closing,
+): Promise<ServerProcess> {
   const log = await createLog(settings["log-level"]);
   const lock = slots === 1 ? await lockFolder(settings.data) : undefined; // of several, the supervisor has it
+  closing.push(() => lock?.release());
   const tagging = createTagging(settings.tags);
   const store = await openStore({
     folder: settings.data,
@@ -66,7 +82,9 @@ export async function startServer({
     stallMs: settings["stall-seconds"] * 1000,
     maxOpenUploads: settings["max-open-uploads"],
     policies: tagging.policies,
+    troubled: (what) => log.error({ what }, "the store is in trouble"),
   });
+  closing.push(store.close);
   if (slot === 0) await logRuleFaults(store, tagging, log);
   process.on("unhandledRejection", (error) =>
     log.error({ err: error }, "a promise nobody waited for failed"),
@@ -78,10 +96,9 @@ export async function startServer({
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
-  const { gate, access, administrator } = await openAccess(store, settings, log, { slot, slots });
-  const watchers: Authorize = settings.access["public-metrics"]
-    ? () => ({ actor: "anonymous", mayRead: () => false })
-    : gate.authorize;
+  const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce });
+  closing.push(() => access?.close());
+  const watchers = watchersOf(settings, gate);
   const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
@@ -96,24 +113,23 @@ export async function startServer({
     metrics,
   });
   const listener = listen({ settings, shared: slots > 1, handle, log });
+  closing.push(() => listener.stop(settings["stop-seconds"] * 1000));
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
   if (slot === 0) indexing.restart();
+  closing.push(
+    indexing.stop,
+    feed.close,
+    () => clearInterval(flushing),
+    () => clearInterval(sweep),
+  );
   return {
     address: listener.address,
     access: access ? "accounts" : "open",
-    ...(administrator && { administrator }),
     snapshot: metrics.snapshot,
-    async stop() {
+    stop() {
       state.stopping = true;
-      clearInterval(sweep);
-      clearInterval(flushing);
-      feed.close();
-      await indexing.stop();
-      await listener.stop(settings["stop-seconds"] * 1000);
-      await access?.close();
-      await store.close();
-      lock?.release();
+      return closeAll(closing);
     },
   };
 }
@@ -124,20 +140,22 @@ async function logRuleFaults(store: Store, tagging: Tagging, log: Log): Promise<
   for (const fault of [...errors, ...notes]) log.warn({ fault }, "rules for tags");
 }
 
+interface AnnounceOption {
+  readonly announce: Announce | undefined;
+}
+
 /** Decides who gets in. What accounts need is loaded where there are some: an open registry starts without. */
 async function openAccess(
   store: Store,
   settings: Settings,
   log: Log,
-  { slot, slots }: { readonly slot: number; readonly slots: number },
-): Promise<{ gate: Gate; access?: Access; administrator?: FirstAdministrator | undefined }> {
+  { slot, slots, announce }: Required<Pick<ServerOptions, "slot" | "slots">> & AnnounceOption,
+): Promise<{ gate: Gate; access?: Access }> {
   const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
   const { quotas } = settings;
   const registry = quotas.length > 0 ? limitStorage(store.registry, quotas, store.metadata) : store.registry;
   if (mode.kind === "open") return { gate: openGate(registry, mode.open) };
-  // Of several workers, the supervisor did this before.
-  const administrator =
-    slots === 1 ? await ensureAdministrator(store.metadata.access, settings, process.env) : undefined;
+  if (announce) await ensureAdministrator(store.metadata.access, settings, process.env, announce);
   const { composeAccess } = await import("./access.ts");
   const access = await composeAccess({
     registry,
@@ -148,7 +166,12 @@ async function openAccess(
     isFirst: slot === 0,
     log,
   });
-  return { gate: access.gate, access, administrator };
+  return { gate: access.gate, access };
+}
+
+/** Who may see the metrics. */
+function watchersOf({ access }: Settings, gate: Gate): Authorize {
+  return access["public-metrics"] ? () => ({ actor: "anonymous", mayRead: () => false }) : gate.authorize;
 }
 
 /** The management API, loaded when it is first asked for: the start does not wait for it. */

@@ -30,6 +30,7 @@ const schema = z.strictObject({
       /^(?:\[[0-9a-fA-F:]+\]|[^:[\]]+):\d{1,5}$/,
       "expected <address>:<port>, for example 127.0.0.1:5000",
     )
+    .refine((text) => Number(text.slice(text.lastIndexOf(":") + 1)) <= 65_535, "expected a port up to 65535")
     .default("127.0.0.1:5000"),
   data: z.string().min(1).default("./berth-data"),
   workers: z.union([z.literal("auto"), z.coerce.number().int().min(1).max(64)]).default(1),

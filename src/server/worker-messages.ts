@@ -11,7 +11,7 @@ export interface WorkerOrder {
 /** Between the supervisor and its workers. `asker` is the slot of the worker that wants to know. */
 export type WorkerMessage =
   | { readonly kind: "ready"; readonly address: string }
-  | { readonly kind: "failed"; readonly reason: string }
+  | { readonly kind: "failed"; readonly reason: string; readonly wrongSettings: boolean }
   | { readonly kind: "collect"; readonly asker: number; readonly id: number }
   | { readonly kind: "report"; readonly asker: number; readonly id: number; readonly snapshot: Snapshot }
   | { readonly kind: "collected"; readonly id: number; readonly snapshots: readonly Snapshot[] };

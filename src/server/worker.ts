@@ -1,6 +1,7 @@
 // The program of one worker process; workers.ts starts it.
 import type { Snapshot } from "./metrics.ts";
 import { startServer } from "./server.ts";
+import { SettingsError } from "./settings.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
 await run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it
@@ -31,7 +32,8 @@ async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
     process.on("SIGINT", () => {}); // a terminal sends it to everybody; the supervisor decides
     send({ kind: "ready", address: server.address });
   } catch (error) {
-    send({ kind: "failed", reason: error instanceof Error ? error.message : String(error) });
+    const reason = error instanceof Error ? error.message : String(error);
+    send({ kind: "failed", reason, wrongSettings: error instanceof SettingsError });
     process.exit(1);
   }
 }

@@ -2,12 +2,12 @@ import { extname, join } from "node:path";
 import { lockFolder } from "../store/lock.ts";
 import { openSqliteMetadata } from "../store/metadata/sqlite/sqlite.ts";
 import { accessModeOf } from "./access-mode.ts";
-import { ensureAdministrator } from "./first-administrator.ts";
+import { type Announce, ensureAdministrator } from "./first-administrator.ts";
 import { probePort } from "./listen.ts";
 import { createLog } from "./log.ts";
 import type { Snapshot } from "./metrics.ts";
 import type { RunningServer } from "./server.ts";
-import type { Settings } from "./settings.ts";
+import { type Settings, SettingsError } from "./settings.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
 type Child = ReturnType<typeof Bun.spawn>;
@@ -17,24 +17,28 @@ const restartMs = 500;
 const collectMs = 1000;
 
 /** Makes the first administrator before there are workers that would all do it. */
-async function prepareAccess(settings: Settings): Promise<Pick<RunningServer, "access" | "administrator">> {
+async function prepareAccess(settings: Settings, announce: Announce): Promise<RunningServer["access"]> {
   const metadata = openSqliteMetadata(join(settings.data, "metadata.db"));
   try {
     const mode = accessModeOf(settings, await metadata.access.hasAccounts());
-    if (mode.kind === "open") return { access: "open" };
-    const administrator = await ensureAdministrator(metadata.access, settings, process.env);
-    return { access: "accounts", ...(administrator && { administrator }) };
+    if (mode.kind === "open") return "open";
+    await ensureAdministrator(metadata.access, settings, process.env, announce);
+    return "accounts";
   } finally {
     await metadata.close();
   }
 }
 
 /** Runs several worker processes on one port and one store, and starts again those that die. */
-export async function startWorkers(settings: Settings, slots: number): Promise<RunningServer> {
+export async function startWorkers(
+  settings: Settings,
+  slots: number,
+  announce: Announce,
+): Promise<RunningServer> {
   const log = await createLog(settings["log-level"]);
   const lock = await lockFolder(settings.data);
-  const prepared = await prepareAccess(settings);
   const port = probePort(settings);
+  const access = await prepareAccess(settings, announce);
   const fixed = { ...settings, listen: settings.listen.replace(/:\d+$/, `:${port}`) };
   const children: (Child | undefined)[] = [];
   const collecting = new Map<string, Snapshot[]>();
@@ -72,7 +76,8 @@ export async function startWorkers(settings: Settings, slots: number): Promise<R
           stdio: ["ignore", "inherit", "inherit"],
           ipc(message: WorkerMessage) {
             if (message.kind === "ready") resolve(message.address);
-            else if (message.kind === "failed") reject(new Error(message.reason));
+            else if (message.kind === "failed")
+              reject(message.wrongSettings ? new SettingsError(message.reason) : new Error(message.reason));
             else onMessage(message);
           },
           onExit(_child, code, signal) {
@@ -94,7 +99,7 @@ export async function startWorkers(settings: Settings, slots: number): Promise<R
   };
   try {
     const [address = ""] = await Promise.all(Array.from({ length: slots }, (_, slot) => start(slot)));
-    return { address, stop, ...prepared };
+    return { address, access, stop };
   } catch (error) {
     await stop();
     throw error;

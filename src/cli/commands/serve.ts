@@ -1,8 +1,9 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
+import type { Announce, FirstAdministrator } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
-import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
+import { isLoopback, loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
 
@@ -45,7 +46,8 @@ export const serve = defineCommand({
       otherwise: "info",
     },
   },
-  description: "Every setting can also stand in the environment, as BERTH_LISTEN, BERTH_DATA and so on.",
+  description:
+    "These settings can also stand in the environment, as BERTH_LISTEN, BERTH_DATA and so on; more in a file.",
   run: ({ flags, stdout, stderr, env }) => serveUntilStopped(flags, { stdout, stderr, env }),
 });
 
@@ -70,7 +72,7 @@ async function serveUntilStopped(
     );
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
     settings = loadSettings(byPath, env, config ?? env.BERTH_CONFIG);
-    server = await start(settings);
+    server = await start(settings, (first) => stdout.write(firstAccount(first, settings)));
   } catch (error) {
     stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
@@ -84,9 +86,9 @@ async function serveUntilStopped(
   return 0;
 }
 
-function start(settings: Settings): Promise<RunningServer> {
+function start(settings: Settings, announce: Announce): Promise<RunningServer> {
   const workers = settings.workers === "auto" ? availableParallelism() : settings.workers;
-  return workers === 1 ? startServer({ settings }) : startWorkers(settings, workers);
+  return workers === 1 ? startServer({ settings, announce }) : startWorkers(settings, workers, announce);
 }
 
 function explain(error: unknown): string {
@@ -100,17 +102,29 @@ function explain(error: unknown): string {
 }
 
 function greeting(settings: Settings, server: RunningServer): string {
-  const host = server.address.slice(server.address.indexOf("//") + 2);
+  const host = hostOf(settings, server.address);
   const login = server.access === "accounts" ? `  docker login ${host}\n` : "";
   return `Berth listens on ${server.address}
   data    ${resolve(settings.data)}
   access  ${accessLine(settings, server)}
-${firstAccount(server, host)}
+${plainHttpNote(settings)}
 Try it:
 ${login}  docker tag alpine ${host}/library/alpine
   docker push ${host}/library/alpine
   docker pull ${host}/library/alpine
 `;
+}
+
+/** What references begin with. Docker takes plain HTTP from 127.0.0.1 and [::1], not from the address of them all. */
+function hostOf(settings: Settings, address: string): string {
+  if (settings["public-url"] !== undefined) return new URL(settings["public-url"]).host;
+  const host = address.slice(address.indexOf("//") + 2);
+  return host.replace(/^0\.0\.0\.0(?=:)/, "127.0.0.1").replace(/^\[::\](?=:)/, "[::1]");
+}
+
+function plainHttpNote(settings: Settings): string {
+  if (settings.tls || settings["public-url"] !== undefined || isLoopback(settings.listen)) return "";
+  return "  note    docker on other machines wants HTTPS: see --tls-certificate, or its setting insecure-registries\n";
 }
 
 function accessLine(settings: Settings, { access }: RunningServer): string {
@@ -122,12 +136,10 @@ function accessLine(settings: Settings, { access }: RunningServer): string {
 }
 
 /** Shown this once: only a hash of the password is kept. */
-function firstAccount({ administrator }: RunningServer, host: string): string {
-  if (!administrator) return "";
-  const { name, password } = administrator;
+function firstAccount({ name, password }: FirstAdministrator, settings: Settings): string {
   const secret = password === undefined ? "the password that was given" : `the password ${password}`;
-  return `
-The first account is ${name} with ${secret}.
-${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${host} ${name}
+  return `The first account is ${name} with ${secret}.
+${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${hostOf(settings, `//${settings.listen}`)} ${name}
+
 `;
 }
