@@ -10,6 +10,9 @@ export interface DigestNote {
   readonly offset: number;
 }
 
+/** How the names of files with a note end. */
+export const noteEnding = ".digest";
+
 /** A session's file that nobody else can write to. */
 export interface Claim {
   readonly path: string;
@@ -98,11 +101,11 @@ export function createSharedClaims(slot: number, slots: number): Claims {
     },
     async giveBack(path, note) {
       const noted = note?.();
-      if (noted) await writeFile(`${path}.digest`, `${noted.offset} ${noted.digest}`);
+      if (noted) await writeFile(path + noteEnding, `${noted.offset} ${noted.digest}`);
       await rename(own(path), path);
     },
     async end(path) {
-      await unlink(`${path}.digest`).catch(() => {}); // most have none
+      await unlink(path + noteEnding).catch(() => {}); // most have none
     },
     recover: (folder) => giveBackAll(folder, new RegExp(`\\.busy${slot}$`)),
   };
@@ -116,7 +119,7 @@ async function giveBackAll(folder: string, mark: RegExp): Promise<void> {
 
 async function readNote(path: string): Promise<DigestNote | undefined> {
   // None, or one that a kill cut off: then the bytes are read again.
-  const text = await readFile(`${path}.digest`, "utf8").catch(() => "");
+  const text = await readFile(path + noteEnding, "utf8").catch(() => "");
   const [offset = "", digest = ""] = text.split(" ");
   return isDigest(digest) ? { offset: Number(offset), digest } : undefined;
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { asStorageError } from "../registry/files/receive.ts";
-import { createOwnClaims, createSharedClaims, type DigestNote } from "./upload-claims.ts";
+import { createOwnClaims, createSharedClaims, type DigestNote, noteEnding } from "./upload-claims.ts";
 
 /** Upload sessions as files: the name is `<id>.<hash of the repository>`, the length is the offset. */
 export interface UploadFiles {
@@ -55,7 +55,9 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
   let counted = { at: 0, count: 0 };
   let counting: Promise<void> | undefined;
   const recount = async (): Promise<void> => {
-    counted = { at: Date.now(), count: claims.fresh.size + (await readdir(folder)).length };
+    const names = await readdir(folder);
+    const count = names.filter((name) => !name.endsWith(noteEnding)).length;
+    counted = { at: Date.now(), count: claims.fresh.size + count };
     counting = undefined;
   };
   const refreshCount = async (): Promise<void> => {

@@ -32,12 +32,22 @@ interface Progress {
   readonly offset: number;
 }
 
+/** The most sessions whose digest so far is kept in memory. */
+const mostProgress = 10_000;
+
 /** Uploads into files beside the blobs: bytes arrive there, are verified, and then become a blob by a change of name. */
 export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobWriter, "putBlob"> {
   const { sessions, blobs, find, link, stallMs } = options;
   // The state of a hash cannot be written down, only the digest so far: another process that ends a session uses it,
   // one that adds to it has all bytes read again at the end.
   const progress = new Map<string, Progress>();
+  const remember = (id: string, reached: Progress): void => {
+    for (const oldest of progress.keys()) {
+      if (progress.size < mostProgress) break;
+      progress.delete(oldest); // given up, or ended by another process; if not, its bytes are read again
+    }
+    progress.set(id, reached);
+  };
   /** Appends whose sender is gone, until they have ended: whoever asks next finds all that they leave behind. */
   const ending = new Map<string, Promise<void>>();
 
@@ -51,7 +61,9 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     checkDigest(expected, actual, file.size);
     const blob = { digest: expected, size: file.size };
     const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
-    const known = bytes !== undefined || (await find(expected));
+    // A file that was lost or damaged is replaced by what was just verified.
+    const known =
+      bytes !== undefined || ((await find(expected)) && (await blobs.isWhole(expected, file.size)));
     if (!known) await blobs.adopt(file.path, file.handle.fd, expected);
     await link(repository, bytes ? { ...blob, bytes } : blob, file.size);
     if (known) await unlink(file.path);
@@ -79,11 +91,11 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
         isHandedOver,
       });
       if (received.error instanceof RegistryError && received.error.code === "STORAGE_FULL") keep = false;
-      else if (hasher) progress.set(id, { hasher, offset: start + received.size });
+      else if (hasher) remember(id, { hasher, offset: start + received.size });
       if ("error" in received) throw received.error;
       return { repository, id, offset: start + received.size };
     } finally {
-      if (keep) await claimed.release();
+      if (keep) await claimed.release(() => noteOf(progress.get(id)));
       else await claimed.remove();
     }
   };

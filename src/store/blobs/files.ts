@@ -1,4 +1,4 @@
-import { link, rename, unlink } from "node:fs/promises";
+import { link, rename, stat, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
@@ -7,6 +7,8 @@ import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../regist
 export interface BlobFiles {
   /** Where the bytes of a stored blob are. */
   pathOf(digest: Digest): string;
+  /** Whether the blob's file is there and has `size` bytes. */
+  isWhole(digest: Digest, size: number): Promise<boolean>;
   /**
    * Makes the file at `path`, open as `fd`, whose digest was verified, the blob's file. Resolves when the bytes and
    * the file's name are durable; the file at `path` is gone then.
@@ -21,6 +23,12 @@ export function createBlobFiles(root: string): BlobFiles {
   };
   return {
     pathOf,
+    async isWhole(digest, size) {
+      const found = await stat(pathOf(digest)).catch((error) => {
+        if (errorCode(error) !== "ENOENT") throw error;
+      });
+      return found?.size === size;
+    },
     async adopt(path, fd, digest) {
       const target = pathOf(digest);
       const folder = dirname(target);

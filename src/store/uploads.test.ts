@@ -1,0 +1,56 @@
+import { expect, test } from "bun:test";
+import { mkdtemp, readdir, readFile, rm, truncate, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { encodedOf } from "../oci/digests.ts";
+import { parseRepositoryName } from "../oci/names.ts";
+import { digestOf } from "../registry/hash.ts";
+import { streamOf } from "../registry/streams.ts";
+import { openStore } from "./store.ts";
+
+const repository = parseRepositoryName("a/b");
+const bytes = new Uint8Array(50_000).fill(7);
+const digest = digestOf(bytes);
+
+async function withFolder(run: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "berth-uploads-"));
+  try {
+    await run(folder);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+test("finishUpload need not read again what another process has hashed", () =>
+  withFolder(async (folder) => {
+    const one = await openStore({ folder, slot: 0, slots: 2 });
+    const other = await openStore({ folder, slot: 1, slots: 2 });
+    const { id } = await one.registry.startUpload(repository);
+    await one.registry.appendUpload(repository, id, streamOf(bytes));
+    const uploads = join(folder, "uploads");
+    const note = (await readdir(uploads)).find((name) => name.endsWith(".digest")) ?? "";
+    expect(await readFile(join(uploads, note), "utf8")).toBe(`50000 ${digest}`);
+    expect(await other.uploads.count()).toBe(1);
+    await other.registry.finishUpload(repository, id, digest);
+    expect(await readdir(uploads)).toEqual([]);
+    await other.close();
+    await one.close();
+  }));
+
+test("finishUpload puts back a blob whose file was damaged or lost", () =>
+  withFolder(async (folder) => {
+    const store = await openStore({ folder });
+    const { registry } = store;
+    const file = join(folder, "blobs", "sha256", encodedOf(digest).slice(0, 2), encodedOf(digest));
+    for (const harm of [() => {}, () => truncate(file, 10), () => unlink(file)]) {
+      await harm();
+      const { id } = await registry.startUpload(repository);
+      await registry.appendUpload(repository, id, streamOf(bytes));
+      await registry.finishUpload(repository, id, digest);
+      expect(digestOf(await readFile(file))).toBe(digest);
+      expect(await readdir(join(folder, "uploads"))).toEqual([]);
+    }
+    const { source } = await registry.getBlob(repository, digest);
+    expect(source).toEqual({ kind: "file", path: file });
+    await store.close();
+  }));
