@@ -1,6 +1,9 @@
 import type { Registry } from "../registry/registry.ts";
 import type { LatestFallback } from "./latest-fallback.ts";
 
+/** Seconds after which a connection on which nothing moves is ended. */
+export const idleSeconds = 120;
+
 /** The part of the HTTP server that a request needs. */
 export interface Connection {
   /** Sets the idle time in seconds after which the connection is ended; 0 for never. */

@@ -1,6 +1,6 @@
 import { isRegistryError } from "../oci/errors.ts";
 import type { Api } from "./api/app.ts";
-import type { Connection, Context } from "./context.ts";
+import { type Connection, type Context, idleSeconds } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { LatestFallback } from "./latest-fallback.ts";
@@ -48,6 +48,7 @@ export function createHandler(
     let response: Response;
     let route: Route | undefined;
     let entry: Entry | undefined;
+    let hasSlowBody = false;
     try {
       const page = pages[path];
       route = page || request.url.length > maxUrlLength ? undefined : parseRoute(path);
@@ -62,7 +63,10 @@ export function createHandler(
           actor: entry.actor,
           requestId,
           latestOf,
-          allowSlowBody: () => connection.timeout(request, 0),
+          allowSlowBody() {
+            hasSlowBody = true;
+            connection.timeout(request, 0);
+          },
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
           count: countFor(entry, metrics),
         };
@@ -81,12 +85,14 @@ export function createHandler(
         gate.refusalHeaders(known, request),
       );
     }
+    if (hasSlowBody) connection.timeout(request, idleSeconds); // else the connection may stay idle for ever
     if (route && gate.finished) {
       const recorded = gate.finished({ request, connection, route, entry, response, failure });
       if (recorded) await recorded.catch((error) => log.error({ err: error }, "could not write the record"));
     }
     metrics.countRequest(kind, request.method, response.status, performance.now() - started);
     if (failure !== undefined || log.readsToo || (request.method !== "GET" && request.method !== "HEAD")) {
+      response.headers.set("x-request-id", requestId); // whoever has the answer finds its line
       logRequest(log, { request, path, requestId, response, failure, started });
     }
     return response;

@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFileSync, statSync } from "node:fs";
-import type { Connection } from "./context.ts";
+import { type Connection, idleSeconds } from "./context.ts";
 import type { Log } from "./log.ts";
 import { emptyResponse } from "./responses.ts";
 import { type Settings, SettingsError } from "./settings.ts";
@@ -84,7 +84,7 @@ function open({ settings, shared, handle, log }: ListenOptions, port: number) {
     ...where(settings, port),
     reusePort: shared || settings.tls !== undefined,
     development: false,
-    idleTimeout: 120,
+    idleTimeout: idleSeconds,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     ...(settings.tls ? { tls: readCertificate(settings.tls) } : {}),
     fetch: (request, server) => handle(request, server),

@@ -129,8 +129,9 @@ async function append(
     ...(contentRange === null ? sizeOf(request) : chunkOf(contentRange, request)),
   };
   try {
+    const before = options.size === undefined ? (await registry.getUpload(repository, id)).offset : undefined;
     const session = await registry.appendUpload(repository, id, bodyOf(context), options);
-    context.count(options.size ?? 0, 0);
+    context.count(before === undefined ? (options.size ?? 0) : session.offset - before, 0);
     return session;
   } catch (error) {
     throw await withPlace(error, registry, repository, id);
