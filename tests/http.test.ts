@@ -135,6 +135,30 @@ describe("uploads", () => {
   });
 });
 
+describe("what every answer says", () => {
+  test.each([
+    ["PUT", "", "GET, HEAD"],
+    ["DELETE", "_catalog", "GET, HEAD"],
+    ["POST", "a/manifests/b", "GET, HEAD, PUT, DELETE"],
+    ["PUT", `a/blobs/${sha256("x")}`, "GET, HEAD, DELETE"],
+    ["GET", "a/blobs/uploads/", "POST"],
+    ["POST", "a/blobs/uploads/x", "GET, PATCH, PUT, DELETE"],
+  ])("serve refuses %s of /v2/%s and says what is allowed", async (method, path, allow) => {
+    const answer = await ask(path, { method });
+    expect([answer.status, answer.headers.get("allow")]).toEqual([405, allow]);
+  });
+
+  test("serve tells the id under which the log has a change or a failure", async () => {
+    const begun = await ask("http/ids/blobs/uploads/", { method: "POST" });
+    const failed = await ask("http/ids/manifests/none?token=geheim");
+    for (const answer of [begun, failed]) {
+      const id = answer.headers.get("x-request-id") ?? "no id";
+      await berth.process.waitForOutput(new RegExp(`"requestId":"${id}"`));
+    }
+    expect(berth.process.output()).not.toContain("geheim");
+  });
+});
+
 describe("the layer cache", () => {
   const layer = new TextEncoder().encode("a layer for all");
   const head = async (repository: string) =>
@@ -168,6 +192,26 @@ describe("the layer cache", () => {
   });
 });
 
+test("metrics count the bytes of uploads whose length was not announced", async () => {
+  const counted = async () => {
+    const text = await (await fetch(`${berth.url}/metrics`)).text();
+    return Number(/^berth_blob_bytes_in_total (\d+)$/m.exec(text)?.[1]);
+  };
+  const before = await counted();
+  const begun = await ask("http/streamed/blobs/uploads/", { method: "POST" });
+  const place = berth.url + begun.headers.get("location");
+  for (const size of [70_000, 30_000]) {
+    const body = new ReadableStream({
+      start(controller) {
+        controller.enqueue(new Uint8Array(size));
+        controller.close();
+      },
+    });
+    expect((await fetch(place, { method: "PATCH", body })).status).toBe(202);
+  }
+  expect((await counted()) - before).toBe(100_000);
+});
+
 describe("lists", () => {
   test("listTags follows Link from page to page until all tags came", async () => {
     const tags = ["a", "b", "c", "d", "e"];
@@ -184,7 +228,9 @@ describe("lists", () => {
     expect(await (await ask("lists/tags/tags/list?last=c")).json()).toMatchObject({ tags: ["d", "e"] });
     const none = await ask("lists/tags/tags/list?n=0");
     expect([await none.json(), none.headers.get("link")]).toMatchObject([{ tags: [] }, null]);
-    expect((await ask("lists/tags/tags/list?n=x")).ok).toBe(false);
+    for (const n of ["x", "-1", ""]) expect((await ask(`lists/tags/tags/list?n=${n}`)).status).toBe(400);
+    const beyond = await ask("lists/tags/tags/list?n=99999999999999999999&last=zzz");
+    expect([await beyond.json(), beyond.headers.get("link")]).toMatchObject([{ tags: [] }, null]);
   });
 
   test("getTag names what is there when a tag or a repository is not", async () => {

@@ -4,7 +4,7 @@ import type { Context } from "./context.ts";
 import * as lists from "./lists.ts";
 import * as manifests from "./manifests.ts";
 import { emptyResponse, jsonResponse } from "./responses.ts";
-import type { Route } from "./routes.ts";
+import type { Route, RouteKind } from "./routes.ts";
 import * as uploads from "./uploads.ts";
 
 /** Answers one request of the distribution API. @throws RegistryError */
@@ -49,7 +49,24 @@ export function handleRoute(context: Context, route: Route): Promise<Response> |
       if (method === "HEAD") return emptyResponse(200, baseHeaders);
       if (method === "GET") return jsonResponse(200, {}, baseHeaders);
   }
-  throw new RegistryError("UNSUPPORTED", `${method} is not supported for ${route.kind}`);
+  const allow = allowed[route.kind];
+  throw new RegistryError("UNSUPPORTED", `${method} is not supported for ${route.kind}: use ${allow}`, {
+    detail: { allow },
+  });
 }
+
+// "The origin server MUST generate an Allow header field in a 405 response"
+// https://www.rfc-editor.org/rfc/rfc9110#section-15.5.6
+const allowed: Readonly<Record<RouteKind, string>> = {
+  base: "GET, HEAD",
+  catalog: "GET, HEAD",
+  tags: "GET, HEAD",
+  referrers: "GET, HEAD",
+  tag: "GET, HEAD, PUT, DELETE",
+  manifest: "GET, HEAD, PUT, DELETE",
+  blob: "GET, HEAD, DELETE",
+  uploads: "POST",
+  upload: "GET, PATCH, PUT, DELETE",
+};
 
 const baseHeaders = { "docker-distribution-api-version": "registry/2.0" };

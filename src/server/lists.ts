@@ -48,10 +48,15 @@ export async function listReferrers(
 export function pageOptions({ query }: Context): PageOptions {
   const n = query.get("n");
   const last = query.get("last");
-  if (n !== null && !/^[0-9]{1,9}$/.test(n)) {
-    throw new RegistryError("UNSUPPORTED", `n is ${quote(n)}, expected a whole number`, { detail: { n } });
+  if (n !== null && !/^[0-9]+$/.test(n)) {
+    throw new RegistryError("REQUEST_INVALID", `n is ${quote(n)}, expected a whole number`, {
+      detail: { n },
+    });
   }
-  return { ...(n === null ? {} : { limit: Number(n) }), ...(last === null ? {} : { after: last }) };
+  return {
+    ...(n === null ? {} : { limit: Math.min(Number(n), Number.MAX_SAFE_INTEGER) }),
+    ...(last === null ? {} : { after: last }),
+  };
 }
 
 /** "The Link header MUST be set according to RFC 5988 with the Relation Type rel="next"" */

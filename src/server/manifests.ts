@@ -3,6 +3,7 @@ import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import { maxManifestSize } from "../oci/manifests.ts";
 import { parseTag, type RepositoryName, type Tag } from "../oci/names.ts";
 import type { Registry, StoredManifest } from "../registry/registry.ts";
+import { readBody } from "./bodies.ts";
 import type { Context } from "./context.ts";
 import { latestTag } from "./latest-fallback.ts";
 import { emptyResponse, isNotModified, warningHeader } from "./responses.ts";
@@ -73,7 +74,9 @@ export async function putManifest(
   }
   const tags = [...new Set([...("tag" in target ? [target.tag] : []), ...asked.map(parseTag)])];
   const input = {
-    bytes: await readBody(request),
+    // "A registry that enforces this limit SHOULD respond to a request to push a manifest over this limit with a
+    // response code 413 Payload Too Large"
+    bytes: await readBody(request, maxManifestSize, "the manifest"),
     mediaType: request.headers.get("content-type") ?? "",
     tags,
     ...("digest" in target ? { digest: target.digest } : {}),
@@ -112,35 +115,6 @@ export async function deleteManifest(
   if ("digest" in target) await registry.deleteManifest(repository, target.digest, { actor });
   else await registry.deleteTag(repository, target.tag, { actor });
   return emptyResponse(202, {});
-}
-
-// "A registry that enforces this limit SHOULD respond to a request to push a manifest over this limit with a response
-// code 413 Payload Too Large"; the length need not be announced, so what comes is counted.
-async function readBody(request: Request): Promise<Uint8Array> {
-  const announced = Number(request.headers.get("content-length") ?? 0);
-  if (announced > maxManifestSize) throw tooLarge(announced);
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  try {
-    for await (const part of request.body ?? []) {
-      size += part.byteLength;
-      if (size > maxManifestSize) throw tooLarge(size);
-      parts.push(part);
-    }
-  } catch (cause) {
-    if (isRegistryError(cause)) throw cause;
-    throw new RegistryError("BODY_INCOMPLETE", `the manifest broke off after ${size} bytes: push it again`, {
-      cause,
-    });
-  }
-  return parts.length === 1 && parts[0] ? parts[0] : new Uint8Array(Buffer.concat(parts));
-}
-
-function tooLarge(size: number): RegistryError {
-  return new RegistryError(
-    "MANIFEST_TOO_LARGE",
-    `the manifest has ${size} bytes or more, the most is ${maxManifestSize}`,
-  );
 }
 
 /** Says which tags or repositories could have been meant; clients print only the message. */

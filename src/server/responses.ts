@@ -36,10 +36,11 @@ export function errorResponse(
   const headers: Record<string, string> = { "x-request-id": requestId, ...refusalHeaders(known) };
   // "A 429 Too Many Requests response SHOULD include a Retry-After header"
   if (status === 429 || status === 503) headers["retry-after"] = String(retryAfterOf(known.detail) ?? 5);
-  if (status === 405) headers.allow = "GET, HEAD";
+  if (status === 405) headers.allow = textIn(known.detail, "allow") ?? "GET, HEAD";
   // What is left of a body that was refused would be read as the next request.
   if (status === 413 || status === 408 || status === 507) headers.connection = "close";
-  if (known.code === "BLOB_RANGE_INVALID") headers["content-range"] = `bytes */${sizeIn(known.detail)}`;
+  if (known.code === "BLOB_RANGE_INVALID")
+    headers["content-range"] = `bytes */${textIn(known.detail, "size") ?? "*"}`;
   if (isHead) return emptyResponse(status, headers);
   return jsonResponse(status, { errors: errorEntries(known, wire) }, headers);
 }
@@ -50,8 +51,9 @@ function retryAfterOf(detail: unknown): number | undefined {
   return known && typeof detail.retryAfter === "number" ? detail.retryAfter : undefined;
 }
 
-function sizeIn(detail: unknown): string {
-  return typeof detail === "object" && detail !== null && "size" in detail ? String(detail.size) : "*";
+function textIn(detail: unknown, key: string): string | undefined {
+  if (typeof detail !== "object" || detail === null || !Object.hasOwn(detail, key)) return undefined;
+  return String((detail as Record<string, unknown>)[key]); // safe: an object that has the key
 }
 
 // "it MUST result in one or more MANIFEST_BLOB_UNKNOWN errors": one for each that is missing.

@@ -6,6 +6,7 @@ import { RegistryError } from "../oci/errors.ts";
 import { formatScope, parseScopes } from "../oci/scopes.ts";
 import type { AccountRow } from "../store/metadata/access.ts";
 import type { AddressOf } from "./addresses.ts";
+import { readBody } from "./bodies.ts";
 import type { Connection } from "./context.ts";
 import { jsonResponse } from "./responses.ts";
 
@@ -68,7 +69,9 @@ async function readQuery(
   address: () => string,
 ): Promise<Asked> {
   if (request.method !== "GET")
-    throw new RegistryError("UNSUPPORTED", `${request.method} is not supported here`);
+    throw new RegistryError("UNSUPPORTED", `${request.method} is not supported here`, {
+      detail: { allow: "GET, POST" },
+    });
   const header = request.headers.get("authorization");
   return {
     form: query,
@@ -93,11 +96,8 @@ function byPair(logins: Logins, username: string, password: string, address: () 
 }
 
 async function readForm(request: Request): Promise<URLSearchParams> {
-  const tooLong = new RegistryError("REQUEST_INVALID", "the form is too long");
-  if (Number(request.headers.get("content-length") ?? 0) > longestForm) throw tooLong;
-  const text = await request.text();
-  if (text.length > longestForm) throw tooLong;
-  return new URLSearchParams(text);
+  const bytes = await readBody(request, longestForm, "the form");
+  return new URLSearchParams(new TextDecoder().decode(bytes));
 }
 
 async function loginByForm(

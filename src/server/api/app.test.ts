@@ -69,7 +69,7 @@ describe("createApi", () => {
     ["{", "application/json", 400, "no JSON"],
     ["{}", "application/json", 400, "body.names is missing"],
     ['{"names":[]}', "text/plain", 400, "Content-Type"],
-    [`{"names":["${"x".repeat(1024 * 1024)}"]}`, "application/json", 413, "more than"],
+    [`{"names":["${"x".repeat(1024 * 1024)}"]}`, "application/json", 413, "the most is 1048576"],
   ])("createApi refuses a wrong body", async (body, type, status, fault) => {
     const answer = await makeApi().post(body, type);
     expect(answer.status).toBe(status);

@@ -1,6 +1,7 @@
 import { Hono } from "hono";
 import manifest from "../../../package.json" with { type: "json" };
 import { RegistryError } from "../../oci/errors.ts";
+import { readBody } from "../bodies.ts";
 import type { Connection } from "../context.ts";
 import { jsonResponse } from "../responses.ts";
 import { describeOperations } from "./openapi.ts";
@@ -52,22 +53,15 @@ function queryOf(url: string): Record<string, string | string[]> {
   return query;
 }
 
-/** @throws RegistryError REQUEST_INVALID; MANIFEST_TOO_LARGE */
+/** @throws RegistryError REQUEST_INVALID; MANIFEST_TOO_LARGE; BODY_INCOMPLETE */
 async function bodyOf(request: Request): Promise<unknown> {
   // Also keeps out forms of other sites, which a browser sends without asking.
   if (!/^application\/json\s*(;|$)/i.test(request.headers.get("content-type") ?? "")) {
     throw new RegistryError("REQUEST_INVALID", "the body must be JSON with Content-Type: application/json");
   }
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const part of request.body ?? []) {
-    size += part.byteLength;
-    if (size > maxBody)
-      throw new RegistryError("MANIFEST_TOO_LARGE", `the body has more than ${maxBody} bytes`);
-    parts.push(part);
-  }
+  const bytes = await readBody(request, maxBody, "the body");
   try {
-    return JSON.parse(Buffer.concat(parts).toString("utf8"));
+    return JSON.parse(new TextDecoder().decode(bytes));
   } catch (cause) {
     throw new RegistryError("REQUEST_INVALID", `the body is no JSON: ${String(cause)}`, { cause });
   }
