@@ -105,6 +105,10 @@ interface Core {
   readonly coreKey: string;
 }
 
+const plainCore = "0.0.0";
+/** What most versions are: without a prerelease and build metadata. */
+const plain = { prerelease: [], build: [] };
+
 /** Reads `-prerelease`, `_build` and `-variant`, in this order, each of which may be absent. */
 function readSuffix(core: Core, rest: string, reading: VersionReading): Version | string {
   let left = rest;
@@ -120,9 +124,10 @@ function readSuffix(core: Core, rest: string, reading: VersionReading): Version 
   const build = take(reading.variants ? /^_([0-9A-Za-z.]*)/ : /^_([0-9A-Za-z.-]*)/);
   const variant = reading.variants ? take(/^-(.*)$/) : undefined;
   if (left !== "") return `${left} behind the numbers is neither a prerelease nor build metadata`;
-  const text = `0.0.0${prerelease === undefined ? "" : `-${prerelease}`}${build === undefined ? "" : `+${build}`}`;
-  const parsed = parse(text);
-  if (!parsed) return `SemVer does not allow the prerelease or build metadata ${text.slice(5)}`;
+  const text = `${plainCore}${prerelease === undefined ? "" : `-${prerelease}`}${build === undefined ? "" : `+${build}`}`;
+  const parsed = text === plainCore ? plain : parse(text);
+  if (!parsed)
+    return `SemVer does not allow the prerelease or build metadata ${text.slice(plainCore.length)}`;
   const family = variant?.replace(/-?\d+(?:\.\d+)*$/, "");
   const fault = variant === undefined ? undefined : variantFault(variant, family);
   if (fault !== undefined) return fault;

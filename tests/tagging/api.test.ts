@@ -221,6 +221,45 @@ describe("the management API of tags", () => {
     expect(again.status).toBe(400);
   });
 
+  test("an index that was deleted with what it lists comes back with it", async () => {
+    const repository = "plain/index";
+    const child = await pushImage(berth.url, repository, "child", [100]);
+    const descriptor = {
+      mediaType: mediaTypes.ociManifest,
+      digest: child.digest,
+      size: Buffer.byteLength(child.manifest),
+    };
+    const index = JSON.stringify({
+      schemaVersion: 2,
+      mediaType: mediaTypes.ociIndex,
+      manifests: [descriptor],
+    });
+    const headers = { "content-type": mediaTypes.ociIndex };
+    const url = `${berth.url}/v2/${repository}/manifests`;
+    const pushed = await fetch(`${url}/all`, { method: "PUT", headers, body: index });
+    const digest = pushed.headers.get("docker-content-digest");
+    for (const each of [digest, child.digest]) {
+      expect((await fetch(`${url}/${each}`, { method: "DELETE" })).status).toBe(202);
+    }
+    expect(actions((await ask("/manifests/undelete", { repository, digest })).body)).toEqual(["create all"]);
+    expect(await (await fetch(`${url}/${child.digest}`)).text()).toBe(child.manifest);
+    expect(await (await fetch(`${url}/all`)).text()).toBe(index);
+  });
+
+  test("rolling one tag back again and again goes further back each time", async () => {
+    const repository = "plain/back";
+    for (const name of ["a", "b", "c"]) await push(repository, name, "stable");
+    const back = () => ask("/tags/rollback", { repository, tag: "stable" });
+    for (const name of ["b", "a"]) {
+      expect((await back()).status).toBe(200);
+      expect(await digestAt(repository, "stable")).toBe(digestFor(name));
+    }
+    expect((await back()).body.errors[0]?.message).toContain("it pointed nowhere before");
+    await push(repository, "d", "stable");
+    await back();
+    expect(await digestAt(repository, "stable")).toBe(digestFor("a"));
+  });
+
   test("tags are listed with size, platforms, and what the rule takes them for", async () => {
     const image = await pushImage(berth.url, "gallery/listed", "1.0.0", [3000]);
     const { body } = await ask("/tags?repository=gallery/listed");
@@ -274,6 +313,26 @@ describe("the management API of tags", () => {
       400,
       expect.stringContaining("can never match"),
     ]);
+  });
+
+  test("the OpenAPI document describes every operation of tags", async () => {
+    const document = (await (await fetch(`${berth.url}/api/v1/openapi.json`)).json()) as {
+      paths: Record<string, Record<string, { summary: string; requestBody?: unknown }>>; // what OpenAPI says
+    };
+    const described = Object.entries(document.paths).flatMap(([path, operations]) =>
+      Object.keys(operations).map((method) => `${method} ${path.slice("/api/v1".length)}`),
+    );
+    expect(described).toEqual(
+      expect.arrayContaining([
+        ...["get /tags", "get /tags/log", "get /tags/resolve", "get /tags/retention", "get /tags/rules"],
+        ...["post /tags/plan", "post /tags/move", "post /tags/delete", "post /tags/rollback"],
+        ...["post /tags/rollback-release", "post /tags/undelete", "post /manifests/undelete"],
+        ...["post /tags/retention", "put /tags/rules", "get /events"],
+      ]),
+    );
+    const rules = JSON.stringify(document.paths["/api/v1/tags/rules"]?.put?.requestBody);
+    expect(rules).toContain('"enum":["semver","calver","none"]');
+    expect(rules).toContain('"repositories":{"minItems":1,"type":"array","items":{"type":"string"');
   });
 
   test("a changed rule reads the tags that are there", async () => {
