@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { type Browser, chromium, type Page } from "playwright-core";
 import { type BerthWithAccounts, basic, startBerthWithAccounts } from "./fixtures/accounts.ts";
 import { runBerth } from "./fixtures/command-lines.ts";
 import { type LocalIssuer, startIssuer } from "./fixtures/issuers.ts";
@@ -14,6 +15,7 @@ import {
 } from "./fixtures/oidc-provider.ts";
 import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { pushImage } from "./fixtures/pushes.ts";
+import { isAvailable, programPath } from "./programs.ts";
 
 setDefaultTimeout(60_000);
 
@@ -172,6 +174,89 @@ describe("a login by device", () => {
   test("a wrong code is refused", async () => {
     const form = { grant_type: "urn:ietf:params:oauth:grant-type:device_code", device_code: "x" };
     expect((await token(form)).status).toBe(401);
+  });
+});
+
+describe.skipIf(!isAvailable("chromium"))("a real browser", () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await chromium.launch({ executablePath: programPath("chromium"), args: ["--no-sandbox"] });
+  });
+  afterAll(() => browser?.close());
+
+  async function logIn(page: Page, name: string): Promise<void> {
+    await page.fill("input[name=login]", name);
+    await page.fill("input[name=password]", "whatever");
+    await page.click("button[type=submit]");
+    await page.click("button[type=submit]"); // consent
+  }
+
+  test("a person logs in with the provider, and the page has the login but not its secret", async () => {
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(`${berth.url}/login?then=/api/v1/openapi.json`);
+    await logIn(page, "olga");
+    await page.waitForURL(`${berth.url}/api/v1/openapi.json`);
+    const ask = (method: string, path: string, body?: string) =>
+      page.evaluate(
+        async ([how, where, what]) => {
+          const headers = { "content-type": "application/json" };
+          const answer = await fetch(String(where), {
+            method: String(how),
+            headers,
+            ...(what ? { body: what } : {}),
+          });
+          return {
+            status: answer.status,
+            text: await answer.text(),
+            cookies: (globalThis as { document?: { cookie: string } }).document?.cookie ?? "",
+          };
+        },
+        [method, path, body],
+      );
+    const me = await ask("GET", "/api/v1/whoami");
+    expect(JSON.parse(me.text)).toMatchObject({ name: "olga", kind: "person" });
+    expect(me.cookies).not.toContain("berth_session");
+    expect((await ask("POST", "/api/v1/accounts/olga/tokens", '{"name":"page"}')).status).toBe(200);
+
+    // A page of another origin has the browser send the cookie neither by a form nor by a script.
+    const other = await context.newPage();
+    await other.goto(provider.url, { waitUntil: "commit" }).catch(() => {});
+    const status = await other.evaluate(async (url) => {
+      const answer = await fetch(url, {
+        method: "POST",
+        mode: "no-cors",
+        credentials: "include",
+        body: "{}",
+      });
+      return answer.type;
+    }, `${berth.url}/logout`);
+    expect(status).toBe("opaque");
+    expect(JSON.parse((await ask("GET", "/api/v1/whoami")).text)).toMatchObject({ name: "olga" });
+    await context.close();
+  });
+
+  test("a person confirms a login by device", async () => {
+    const begun = (await (await fetch(`${berth.url}/login/device`, { method: "POST" })).json()) as Record<
+      string,
+      string
+    >;
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    await page.goto(begun.verification_uri ?? "");
+    await page.fill("input[name=user_code]", begun.user_code ?? "");
+    await page.click("button[type=submit]");
+    await page.click("button[type=submit]:not([name=abort])"); // it is the code that the command line shows
+    await logIn(page, "olga");
+    const form = {
+      grant_type: "urn:ietf:params:oauth:grant-type:device_code",
+      device_code: begun.device_code ?? "",
+    };
+    let answer: Response;
+    do answer = await fetch(`${berth.url}/token`, { method: "POST", body: new URLSearchParams(form) });
+    while (answer.status === 400);
+    expect(answer.status).toBe(200);
+    await context.close();
   });
 });
 
