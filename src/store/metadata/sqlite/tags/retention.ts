@@ -37,15 +37,17 @@ export function createRetentionMetadata(
      WHERE repository_id = ? AND closed_at IS NOT NULL AND closed_at > ? GROUP BY digest`,
   );
   const untagged = prepare<DatedDigest, [number]>(
-    `SELECT m.digest, max(m.pushed_at, coalesce((
-         SELECT max(closed_at) FROM tags t WHERE t.repository_id = m.repository_id AND t.digest = m.digest), 0)) AS at
-     FROM manifests m WHERE m.repository_id = ?1
+    // What is said of every manifest is gathered once: there is no index of referrers and past tags by their digest.
+    `WITH past AS MATERIALIZED (
+       SELECT digest, max(closed_at) AS at FROM tags WHERE repository_id = ?1 AND closed_at IS NOT NULL GROUP BY digest)
+     SELECT m.digest, max(m.pushed_at, coalesce(past.at, 0)) AS at
+     FROM manifests m LEFT JOIN past ON past.digest = m.digest WHERE m.repository_id = ?1
        AND NOT EXISTS (SELECT 1 FROM tags t INDEXED BY tags_open_by_digest
          WHERE t.repository_id = ?1 AND t.digest = m.digest AND t.closed_at IS NULL)
        AND NOT EXISTS (SELECT 1 FROM manifest_children c WHERE c.child_id = m.id)
-       AND NOT EXISTS (SELECT 1 FROM referrers r JOIN manifests s
+       AND m.digest NOT IN (SELECT r.digest FROM referrers r JOIN manifests s
          ON s.repository_id = ?1 AND s.digest = r.subject
-         WHERE r.repository_id = ?1 AND r.digest = m.digest)
+         WHERE r.repository_id = ?1)
      ORDER BY m.id`,
   );
   const toMap = (rows: readonly DatedDigest[]): ReadonlyMap<Digest, Date> =>

@@ -64,7 +64,9 @@ export function createTagRows({ prepare }: SqliteDatabase): TagRows {
     "UPDATE tags SET closed_at = ?, closed_in = ? WHERE id = ?",
   );
   const pointingAt = prepare<{ name: Tag }, [number, string]>(
-    "SELECT name FROM tags WHERE repository_id = ? AND digest = ? AND closed_at IS NULL ORDER BY name",
+    // Named, because for the order SQLite would rather read every tag of the repository.
+    `SELECT name FROM tags INDEXED BY tags_open_by_digest
+     WHERE repository_id = ? AND digest = ? AND closed_at IS NULL ORDER BY name`,
   );
   const page = prepare<{ name: Tag }, [number, string, number]>(
     `SELECT name FROM tags INDEXED BY tags_open
