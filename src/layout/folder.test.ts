@@ -232,6 +232,7 @@ describe("broken transfers", () => {
     await failureOf(registry.putBlob(a, { digest, size }, breaking(2_000_000)));
     const wrong = streamOf(bytesFor(8, size));
     await errorOf(registry.putBlob(a, { digest, size }, wrong, { reopen }), "DIGEST_INVALID");
+    await failureOf(registry.putBlob(a, { digest, size }, breaking(0), { reopen }));
     expect(await filesIn(".berth")).toEqual([]);
   });
 

@@ -74,7 +74,10 @@ export function createIngest(folder: string): Ingest {
     try {
       return await receiveInto(path, transfer);
     } catch (error) {
-      const isUseful = transfer.keeps && !uselessAfter.some((code) => isRegistryError(error, code));
+      const isUseful =
+        transfer.keeps &&
+        !uselessAfter.some((code) => isRegistryError(error, code)) &&
+        (await hasBytes(path));
       if (isUseful)
         await rename(path, join(folder, `${nameOf(transfer.expected.digest)}.part`)).catch(ignoreMissing);
       else await discard(path);
@@ -164,6 +167,10 @@ export function checkDigest({ digest }: Pick<ExpectedBlob, "digest">, found: Dig
     `the bytes that were sent have the digest ${found}, not ${digest}: send them again`,
     { detail: { expected: digest, actual: found } },
   );
+}
+
+async function hasBytes(path: string): Promise<boolean> {
+  return ((await stat(path).catch(ignoreMissing))?.size ?? 0) > 0;
 }
 
 /** Whether nobody writes to a file any more. */
