@@ -21,6 +21,17 @@ export function createBlobFiles(root: string): BlobFiles {
     const encoded = encodedOf(digest);
     return join(root, algorithmOf(digest), encoded.slice(0, 2), encoded);
   };
+  /** Folders whose names this process has made durable: another may have made them, and not be so far. */
+  const named = new Map<string, Promise<void>>();
+  const nameFolder = (folder: string): Promise<void> => {
+    let known = named.get(folder);
+    if (!known) {
+      known = syncNames(folder, root);
+      known.catch(() => named.delete(folder)); // whoever waits for it has the error
+      named.set(folder, known);
+    }
+    return known;
+  };
   return {
     pathOf,
     async isWhole(digest, size) {
@@ -39,12 +50,17 @@ export function createBlobFiles(root: string): BlobFiles {
       if (taken) {
         await syncFile(fd);
         await rename(path, target);
-        await syncFolder(folder);
+        await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
-        await Promise.all([syncFile(fd), syncFolder(folder), unlink(path)]);
+        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder), unlink(path)]);
       }
     },
   };
+}
+
+/** Resolves when the names of a folder, and of those above it up to `root`, are durable. */
+async function syncNames(folder: string, root: string): Promise<void> {
+  for (let at = folder; at !== root; at = dirname(at)) await syncFolder(dirname(at));
 }
 
 async function linkFile(path: string, target: string, folder: string): Promise<boolean> {
