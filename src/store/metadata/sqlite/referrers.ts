@@ -4,6 +4,9 @@ import type { Metadata } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
+/** The most bytes of descriptors in one answer: annotations may be long. "at least 4 megabytes" clients take. */
+const maxPageBytes = 3 * 1024 * 1024;
+
 /** The rows of referrers, for use inside a transaction. */
 export interface ReferrerRows {
   add(repositoryId: number, subject: Digest, descriptor: Descriptor): void;
@@ -34,6 +37,14 @@ export function createReferrerMetadata(
   { prepare }: SqliteDatabase,
   repositories: RepositoryRows,
 ): Pick<Metadata, "listReferrers"> {
+  const allSizes = prepare<{ size: number }, [number, string, string, number]>(
+    `SELECT octet_length(descriptor) AS size FROM referrers
+     WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?`,
+  );
+  const sizesOfType = prepare<{ size: number }, [number, string, string, string, number]>(
+    `SELECT octet_length(descriptor) AS size FROM referrers INDEXED BY referrers_by_type
+     WHERE repository_id = ? AND subject = ? AND artifact_type = ? AND digest > ? ORDER BY digest LIMIT ?`,
+  );
   const all = prepare<{ digest: string; descriptor: string }, [number, string, string, number]>(
     "SELECT digest, descriptor FROM referrers WHERE repository_id = ? AND subject = ? AND digest > ? ORDER BY digest LIMIT ?",
   );
@@ -45,14 +56,28 @@ export function createReferrerMetadata(
     listReferrers(repository, subject, { after = "", limit, artifactType }) {
       const repositoryId = repositories.find(repository);
       if (repositoryId === undefined) return { items: [] };
+      const found =
+        artifactType === undefined
+          ? allSizes.all(repositoryId, subject, after, limit + 1)
+          : sizesOfType.all(repositoryId, subject, artifactType, after, limit + 1);
+      const fitting = Math.min(limit, countFitting(found));
       const rows =
         artifactType === undefined
-          ? all.all(repositoryId, subject, after, limit + 1)
-          : ofType.all(repositoryId, subject, artifactType, after, limit + 1);
-      const shown = rows.slice(0, limit);
-      const items = shown.map((row): Descriptor => JSON.parse(row.descriptor));
-      const last = shown[shown.length - 1];
-      return rows.length > limit && last ? { items, next: last.digest } : { items };
+          ? all.all(repositoryId, subject, after, fitting)
+          : ofType.all(repositoryId, subject, artifactType, after, fitting);
+      const items = rows.map((row): Descriptor => JSON.parse(row.descriptor));
+      const last = rows[rows.length - 1];
+      return found.length > fitting && last ? { items, next: last.digest } : { items };
     },
   };
+}
+
+/** How many descriptors fit into one answer; the first always does. */
+function countFitting(sizes: readonly { readonly size: number }[]): number {
+  let bytes = 0;
+  const over = sizes.findIndex(({ size }, at) => {
+    bytes += size;
+    return at > 0 && bytes > maxPageBytes;
+  });
+  return over < 0 ? sizes.length : over;
 }
