@@ -197,6 +197,7 @@ function createPages(
     "/healthz": () => new Response("ok\n"),
     "/readyz": async () => {
       if (state.stopping) return new Response("stopping\n", { status: 503 });
+      await store.metadata.requireDurable();
       await store.metadata.totals();
       return new Response("ready\n");
     },

@@ -122,6 +122,8 @@ export interface Metadata extends TagMetadata {
   /** The record of what was done. */
   readonly audit: AuditMetadata;
 
+  /** @throws RegistryError UNAVAILABLE when nothing can be written any more until a restart */
+  requireDurable(): Eventually<void>;
   totals(): Eventually<StoreTotals>;
   /** What repositories hold, by name. */
   listUsage(page: KeysetPage): Eventually<Page<RepositoryUsage>>;

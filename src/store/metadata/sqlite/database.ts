@@ -15,6 +15,8 @@ export interface SqliteDatabase {
    * `action` is synchronous, so nothing else of this process comes between.
    */
   write<T>(action: () => T): Promise<T>;
+  /** @throws RegistryError UNAVAILABLE when nothing can be written any more until a restart */
+  requireDurable(): void;
   close(): Promise<void>;
 }
 
@@ -48,6 +50,9 @@ export function openDatabase(path: string): SqliteDatabase {
       // Safe: the same functions, whose types bun-types makes conditional on Parameters.
       db.prepare(sql) as unknown as Prepared<Row, Parameters>,
     write: createWriter(db, journal),
+    requireDurable() {
+      if (journal.failure) throw notDurable(journal.failure);
+    },
     close: () => close(db, journal),
   };
 }
@@ -82,7 +87,9 @@ function createWriter(db: Database, journal: Journal): SqliteDatabase["write"] {
     } catch (error) {
       throw asRegistryError(error);
     }
-    await journal.flush();
+    await journal.flush().catch((cause) => {
+      throw notDurable(cause);
+    });
     return result;
   };
 }
@@ -90,6 +97,16 @@ function createWriter(db: Database, journal: Journal): SqliteDatabase["write"] {
 async function close(db: Database, journal: Journal): Promise<void> {
   await journal.close();
   db.close();
+}
+
+// What the system could not write it may have dropped: no later success would prove anything.
+function notDurable(cause: unknown): RegistryError {
+  return new RegistryError(
+    "UNAVAILABLE",
+    "the registry's disk failed to keep what was written: nothing is taken any more until the disk was looked at and " +
+      "Berth started again",
+    { cause },
+  );
 }
 
 function asRegistryError(error: unknown): unknown {

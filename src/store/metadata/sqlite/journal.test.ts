@@ -27,6 +27,7 @@ describe("openJournal", () => {
     expect(journal.flush()).rejects.toThrow();
     await journal.flush().catch(() => {});
     expect(journal.flush()).rejects.toThrow();
+    expect(journal.failure).toBeInstanceOf(Error);
     await journal.close();
   });
 });

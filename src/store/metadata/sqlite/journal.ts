@@ -4,6 +4,8 @@ import { closeSync, fsync, openSync } from "node:fs";
 export interface Journal {
   /** Resolves when everything that was committed before the call is on the disk. @throws the error of fsync, ever after */
   flush(): Promise<void>;
+  /** Why nothing can be made durable any more. */
+  readonly failure: Error | undefined;
   close(): Promise<void>;
 }
 
@@ -38,6 +40,9 @@ export function openJournal(path: string): Journal {
   };
 
   return {
+    get failure() {
+      return failure;
+    },
     flush() {
       if (failure) return Promise.reject(failure);
       if (!running) return start();

@@ -33,6 +33,7 @@ export function openSqliteMetadata(path: string, policies: TagPolicies = () => p
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),
+    requireDurable: () => database.requireDurable(),
     close: () => database.close(),
   };
 }
