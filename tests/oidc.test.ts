@@ -315,6 +315,10 @@ describe("a build job", () => {
     const both = await Promise.all([exchange(once), exchange(once)]);
     expect(both.map(({ status }) => status).sort()).toEqual([200, 401]);
     expect((await exchange(`${once.slice(0, -4)}AAAA`)).status).toBe(401);
+    // Nothing of all this is in the log.
+    const printed = berth.process.output();
+    for (const secret of [clientSecret, branch, once]) expect(printed).not.toContain(secret);
+    expect(printed).not.toMatch(/berth_(pat|robot|refresh|job)_|eyJ/);
     // As a password, such a token is nothing.
     const asPassword = await fetch(`${berth.url}/v2/`, {
       headers: { authorization: basic("github-main", await builds.sign({ ...claims, jti: "4" })) },

@@ -35,6 +35,8 @@ const recheckMs = 200;
 /** A caller is looked up again after so long, though nothing changed. */
 const rememberMs = 10 * 60_000;
 const mostRemembered = 10_000;
+/** What is remembered takes so many characters each; tokens of a hundred repositories fit. */
+const longestRemembered = 12 * 1024;
 
 interface Known {
   readonly caller: Caller;
@@ -63,7 +65,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     if (running) return running;
     const atVersion = version;
     const started = identify(options, header, address, now).then((found) => {
-      if (version === atVersion) {
+      if (version === atVersion && header.length <= longestRemembered) {
         known.set(header, { ...found, expiresAt: Math.min(found.expiresAt, now() + rememberMs) });
         dropOldest(known);
       }

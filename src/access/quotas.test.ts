@@ -123,12 +123,22 @@ describe("limitStorage", () => {
     expect(await held(name)).toBeUndefined();
   });
 
+  test("limitStorage lets in no more than fits when many push at once", async () => {
+    const registry = limited(10_000, "team-a/**");
+    const pushes = Array.from({ length: 20 }, (_, at) =>
+      put(registry, named(`team-a/app${at}`), contentOf(`${at} `, 3000)),
+    );
+    const outcomes = await Promise.allSettled(pushes);
+    expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
+  });
+
   test("limitStorage counts what is mounted, and lets in more when something was deleted", async () => {
     const registry = limited(3000, "team-a/*");
     const bytes = contentOf("m", 2900);
     await put(registry, named("other/app"), bytes);
     const digest = digestOf(bytes, "sha256");
     await registry.mountBlob(named("team-a/app"), digest);
+    expect(await registry.mountBlob(named("team-a/second"), digest)).toBeUndefined();
     const more = () => put(registry, named("team-a/web"), contentOf("w", 500));
     await expect(more()).rejects.toMatchObject({ code: "DENIED", detail: { used: 2900, limit: 3000 } });
     await registry.deleteBlob(named("team-a/app"), digest);

@@ -1,4 +1,4 @@
-import { RegistryError } from "../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { literalPrefix, matchesRepository, type RepositoryPattern } from "../oci/repository-patterns.ts";
 import type { Registry } from "../registry/registry.ts";
@@ -10,6 +10,7 @@ export interface Quota {
   readonly bytes: number;
 }
 
+/** What a quota's repositories hold. */
 interface Usage {
   bytes: number;
   /** The three that hold the most. */
@@ -17,9 +18,20 @@ interface Usage {
   readonly countedAt: number;
 }
 
+/** What is known of a quota. */
+interface Account {
+  readonly quota: Quota;
+  usage: Usage | undefined;
+  counting: Promise<Usage> | undefined;
+  /** Bytes that are being stored now. */
+  pending: number;
+}
+
 /** What others push is seen after so long; what this process pushes, at once. */
 const recountMs = 2000;
 const readAtOnce = 1000;
+
+type Figures = Pick<Metadata, "listUsage" | "findLinkedBlob" | "findBlob">;
 
 /**
  * A registry that takes no more than its quotas allow. A blob that several repositories hold counts in each. Sums are
@@ -29,63 +41,109 @@ const readAtOnce = 1000;
 export function limitStorage(
   inner: Registry,
   quotas: readonly Quota[],
-  metadata: Pick<Metadata, "listUsage" | "findLinkedBlob">,
+  metadata: Figures,
   now: () => number = Date.now,
 ): Registry {
-  const usages = new Map<Quota, Usage>();
-  const recount = async (quota: Quota): Promise<Usage> => {
-    const counted = await count(quota, metadata, now());
-    usages.set(quota, counted);
-    return counted;
-  };
-  const usageOf = async (quota: Quota): Promise<Usage> => {
-    const known = usages.get(quota);
-    return known && now() - known.countedAt < recountMs ? known : recount(quota);
-  };
-  /** @throws RegistryError DENIED when `more` bytes do not fit */
-  const check = async (repository: RepositoryName, more: number): Promise<void> => {
-    for (const quota of quotas) {
-      if (!matches(quota, repository)) continue;
-      if ((await usageOf(quota)).bytes + more <= quota.bytes) continue;
-      const usage = await recount(quota); // something may have been deleted
-      if (usage.bytes + more > quota.bytes) throw exceeded(quota, usage, more);
-    }
-  };
-  const add = (repository: RepositoryName, bytes: number): void => {
-    for (const [quota, usage] of usages) if (matches(quota, repository)) usage.bytes += bytes;
-  };
-  /** Does what adds so many bytes, unless the repository has them already or they do not fit. */
-  const within = async <T>(repository: RepositoryName, bytes: number, act: () => Promise<T>): Promise<T> => {
-    await check(repository, bytes);
-    const result = await act();
-    add(repository, bytes);
-    return result;
-  };
+  const within = createReservations(quotas, metadata, now);
   return {
     ...inner,
-    async startUpload(repository, options) {
-      await check(repository, 1);
-      return inner.startUpload(repository, options);
-    },
-    putBlob: async (repository, expected, body, options) => {
-      if (await metadata.findLinkedBlob(repository, expected.digest))
-        return inner.putBlob(repository, expected, body, options);
-      return within(repository, expected.size ?? 1, () => inner.putBlob(repository, expected, body, options));
+    // Whether all of it fits shows at its end; here, whether anything does.
+    startUpload: (repository, options) =>
+      within(repository, 1, async () => ({ done: await inner.startUpload(repository, options), bytes: 0 })),
+    async putBlob(repository, expected, body, options) {
+      const put = () => inner.putBlob(repository, expected, body, options);
+      if (await metadata.findLinkedBlob(repository, expected.digest)) return put();
+      return within(repository, expected.size ?? 1, async () => {
+        const done = await put();
+        return { done, bytes: done.size };
+      });
     },
     async finishUpload(repository, id, digest, options) {
-      if (await metadata.findLinkedBlob(repository, digest))
-        return inner.finishUpload(repository, id, digest, options);
+      const finish = () => inner.finishUpload(repository, id, digest, options);
+      if (await metadata.findLinkedBlob(repository, digest)) return finish();
       const { offset } = await inner.getUpload(repository, id, options);
-      return within(repository, offset, () => inner.finishUpload(repository, id, digest, options));
+      return within(repository, offset, async () => ({ done: await finish(), bytes: offset }));
     },
+    // What does not fit is not mounted: the upload that follows says why.
     async mountBlob(repository, digest, options) {
-      await check(repository, 1);
-      const mounted = await inner.mountBlob(repository, digest, options);
-      if (mounted) add(repository, mounted.size);
-      return mounted;
+      const blob = await metadata.findBlob(digest);
+      if (!blob) return undefined;
+      try {
+        return await within(repository, blob.size, async () => {
+          const done = await inner.mountBlob(repository, digest, options);
+          return { done, bytes: done?.size ?? 0 };
+        });
+      } catch (error) {
+        if (isRegistryError(error, "DENIED")) return undefined;
+        throw error;
+      }
     },
-    putManifest: (repository, input, options) =>
-      within(repository, input.bytes.byteLength, () => inner.putManifest(repository, input, options)),
+    putManifest: (repository, input, options) => {
+      const bytes = input.bytes.byteLength;
+      return within(repository, bytes, async () => ({
+        done: await inner.putManifest(repository, input, options),
+        bytes,
+      }));
+    },
+  };
+}
+
+/** Does something that adds bytes, or throws DENIED when they do not fit. It says how many it added. */
+type Reservations = <T>(
+  repository: RepositoryName,
+  bytes: number,
+  act: () => Promise<{ readonly done: T; readonly bytes: number }>,
+) => Promise<T>;
+
+function createReservations(quotas: readonly Quota[], metadata: Figures, now: () => number): Reservations {
+  const accounts: readonly Account[] = quotas.map((quota) => ({
+    quota,
+    usage: undefined,
+    counting: undefined,
+    pending: 0,
+  }));
+  const recount = (account: Account): Promise<Usage> => {
+    account.counting ??= count(account.quota, metadata, now())
+      .then((usage) => {
+        account.usage = usage;
+        return usage;
+      })
+      .finally(() => {
+        account.counting = undefined;
+      });
+    return account.counting;
+  };
+  const isFresh = ({ usage }: Account) => usage !== undefined && now() - usage.countedAt < recountMs;
+
+  /** Looks and reserves without anything coming between. */
+  const reserve = (concerned: readonly Account[], bytes: number): Account | undefined => {
+    const full = concerned.find(
+      ({ quota, usage, pending }) => (usage?.bytes ?? 0) + pending + bytes > quota.bytes,
+    );
+    if (!full) for (const account of concerned) account.pending += bytes;
+    return full;
+  };
+
+  return async (repository, bytes, act) => {
+    const concerned = accounts.filter(({ quota }) => matches(quota, repository));
+    await Promise.all(concerned.map((account) => isFresh(account) || recount(account)));
+    const full = reserve(concerned, bytes);
+    if (full) {
+      await recount(full); // something may have been deleted
+      const still = reserve(concerned, bytes);
+      if (still) throw exceeded(still, bytes);
+    }
+    let added = 0;
+    try {
+      const { done, bytes: stored } = await act();
+      added = stored;
+      return done;
+    } finally {
+      for (const account of concerned) {
+        account.pending -= bytes;
+        if (account.usage) account.usage.bytes += added;
+      }
+    }
   };
 }
 
@@ -114,7 +172,9 @@ async function count(quota: Quota, metadata: Pick<Metadata, "listUsage">, counte
   return { bytes, largest, countedAt };
 }
 
-function exceeded(quota: Quota, { bytes, largest }: Usage, more: number): RegistryError {
+function exceeded({ quota, usage, pending }: Account, more: number): RegistryError {
+  const bytes = (usage?.bytes ?? 0) + pending;
+  const largest = usage?.largest ?? [];
   const names = quota.repositories.join(", ");
   const wants = more > 1 ? `, and this would add ${binarySize(more)}` : "";
   const big = largest.map((item) => `${item.repository} (${binarySize(item.bytes)})`).join(", ");
