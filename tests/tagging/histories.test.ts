@@ -207,6 +207,20 @@ describe("tags under a rule", () => {
     );
   });
 
+  test("the last release can be taken back again after it was brought back", async () => {
+    const repository = freshRepository();
+    const change = (request: TagRequest) =>
+      tagging.store.metadata.changeTags(repository, request, { actor: "tester" });
+    await tagging.push(repository, "a", "1.0.0");
+    await tagging.push(repository, "b", "1.1.0");
+    await change({ kind: "rollback-release" });
+    const before = await tagsOf(repository);
+    await change({ kind: "undelete", tag: "1.1.0" as Tag }); // safe: it is a tag
+    expect((await tagsOf(repository))["latest"]).toBe(digestFor("b"));
+    await change({ kind: "rollback-release" });
+    expect(await tagsOf(repository)).toEqual(before);
+  });
+
   test("putManifest takes the same bytes again under an immutable tag, and refuses others", async () => {
     const repository = freshRepository("strict");
     await tagging.push(repository, "a", "1.0.0");

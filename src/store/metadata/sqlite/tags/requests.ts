@@ -112,7 +112,8 @@ function createPreparer(manifests: ManifestRows, { rows, changes, policyOf }: Ta
       );
     }
     const { versions } = policyOf(repository);
-    const isPush = ({ kind, moves }: Change) => kind === "push" && moves.length > 0;
+    // What was brought back is there again as if it were pushed, and can be taken back again.
+    const isPush = ({ kind, moves }: Change) => (kind === "push" || kind === "undelete") && moves.length > 0;
     const hasVersion = ({ moves }: Change) => moves.some((move) => versions?.place(move.tag) !== undefined);
     const stands = ({ id, moves }: Change) =>
       moves.some((move) => rows.find(repositoryId, move.tag)?.opened_in === id);
