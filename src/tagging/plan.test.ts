@@ -107,6 +107,36 @@ describe("planEvent", () => {
     );
   });
 
+  test("planEvent refuses a variant's name by hand when the rule set it and refuses that, and then alone", () => {
+    const settings = { variants: true, "manual-floats": "refuse" };
+    const present = { "2.1.3-alpine": "old", alpine: rule, production: "hand" } as const;
+    expect(plan(settings, present, push("alpine")).lines).toMatchObject([
+      { action: "refuse", reason: expect.stringContaining("follows 2.1.3-alpine, the highest of its line") },
+    ]);
+    expect(plan(settings, present, push("alpine", "old")).lines).toMatchObject([{ action: "keep" }]);
+    expect(plan(settings, present, push("production")).lines).toMatchObject([{ action: "move" }]);
+    expect(plan(settings, present, push("main")).lines).toMatchObject([{ action: "create" }]);
+  });
+
+  test.each([
+    [false, "rc-alpine", "create"],
+    [true, "rc-alpine", "refuse"],
+    [true, "rc-5", "create"],
+  ])(
+    "planEvent with variants %p takes only what can be a prerelease's floating tag for one: %s",
+    (variants, tag, action) => {
+      const settings = { variants, "manual-floats": "refuse" };
+      expect(plan(settings, {}, push(tag)).lines).toMatchObject([{ action }]);
+    },
+  );
+
+  test("planEvent never moves a prerelease's floating tag to a stable version", () => {
+    const present: Tags = { "3.0.0-rc.1": "old", rc: rule };
+    const { lines, notes } = plan({ variants: true }, present, push("3.1.0_b1-rc"));
+    expect(lines.map(({ tag }) => tag as string)).toEqual(["3.1.0_b1-rc"]);
+    expect(notes.join()).toContain("a prerelease such as rc stands before build metadata");
+  });
+
   test("planEvent keeps the v that a repository uses", () => {
     const lines = shown(plan({}, {}, push("v2.1.3"))).map((line) => line.split(":")[0]);
     expect(lines).toEqual(["create v2.1.3", "create v2.1", "create v2", "create latest"]);
@@ -209,6 +239,9 @@ describe("planEvent", () => {
       );
       expect(shown(plan({}, byHand, push("2.2.0")))).toContain(
         "move latest: hand -> new (2.2.0 is the highest of latest)",
+      );
+      expect(shown(plan({}, byHand, push("2.1.3", "old")))).toContain(
+        "keep latest: hand -> hand (was set by hand: it stays until a version above 2.1.3 is pushed)",
       );
       expect(plan({}, present, push("latest")).notes).toEqual([
         "latest is a floating tag: it stays as you set it until the rule moves it to a higher version",

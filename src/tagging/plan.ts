@@ -54,7 +54,9 @@ function split(reading: RuleReading, event: TagEvent): Split {
 export function askFor(reading: RuleReading, event: TagEvent): TagQuestions {
   const { asked, floats } = split(reading, event);
   const tags = [...event.changes.map(({ tag }) => tag), ...floats.keys()];
-  const owned = asked.map(({ tag }) => tag).filter((tag) => reading.ownsFloat(tag));
+  const owned = asked
+    .map(({ tag }) => tag)
+    .filter((tag) => reading.ownsFloat(tag) || reading.mayBeVariantName(tag));
   return {
     tags: [...new Set(tags)],
     pasts: event.changes.map(({ tag }) => tag).filter((tag) => reading.isImmutable(tag)),
@@ -151,7 +153,10 @@ function floatLine(it: FloatCase): TagPlanLine | undefined {
   }
   if (from === head.digest) return keep(`${head.tag} stays the highest of ${tag}`);
   if (reading.isImmutable(tag)) return keep("is immutable");
-  const byEvent = event.changes.some((change) => change.tag === head.tag && change.to !== undefined);
+  const byEvent = event.changes.some(
+    (change) =>
+      change.tag === head.tag && change.to !== undefined && change.to !== facts.tags.get(change.tag)?.digest,
+  );
   if (held && it.isBareVariant) return keep("was set by hand: a variant's name alone is left as it is");
   if (held && !byEvent) return keep(`was set by hand: it stays until a version above ${head.tag} is pushed`);
   return planLine(tag, from, head.digest, "rule", `${head.tag} is the highest of ${tag}`);

@@ -32,7 +32,9 @@ function immutableRefusal({ event, change: { tag, to }, facts }: ChangeCase): st
 
 /** Floating tags that the rule alone moves. */
 function floatRefusal({ reading, event, change: { tag, to }, facts, head }: ChangeCase): string | undefined {
-  if (reading.rule["manual-floats"] !== "refuse" || !reading.ownsFloat(tag)) return undefined;
+  if (reading.rule["manual-floats"] !== "refuse") return undefined;
+  const byRule = facts.tags.get(tag)?.cause === "rule" && reading.mayBeVariantName(tag);
+  if (!byRule && !reading.ownsFloat(tag)) return undefined;
   if (to === head?.digest) return undefined; // where the rule has it, or of which no version is left
   if (to !== undefined && to === facts.tags.get(tag)?.digest) return undefined;
   if (!head) return `is a floating tag: push a full version, and ${tag} is made by itself`;

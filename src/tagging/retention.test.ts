@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Digest } from "../oci/digests.ts";
 import type { Tag } from "../oci/names.ts";
+import type { TagCause } from "../store/metadata/tag-policy.ts";
 import { planRetention, type RetentionFacts } from "./retention.ts";
 import { createRuleReading } from "./rule-reading.ts";
 import { tagRule } from "./rules.ts";
@@ -9,8 +10,8 @@ import { tagRule } from "./rules.ts";
 const now = new Date("2026-11-25T12:00:00Z");
 const daysAgo = (days: number) => new Date(now.getTime() - days * 86_400_000);
 
-/** Tags by name: a stand-in for a digest, and how many days ago they were set. */
-type Tags = Readonly<Record<string, readonly [digest: string, days: number]>>;
+/** Tags by name: a stand-in for a digest, how many days ago they were set, and why if not by a push. */
+type Tags = Readonly<Record<string, readonly [digest: string, days: number, cause?: TagCause]>>;
 type Days = Readonly<Record<string, number>>;
 
 function plan(retain: object, tags: Tags, uses: { pulls?: Days; former?: Days; untagged?: Days } = {}) {
@@ -18,10 +19,10 @@ function plan(retain: object, tags: Tags, uses: { pulls?: Days; former?: Days; u
   const toDates = (days: Days = {}) =>
     new Map(Object.entries(days).map(([digest, age]) => [digest as Digest, daysAgo(age)])); // safe: a stand-in
   const facts: RetentionFacts = {
-    tags: Object.entries(tags).map(([tag, [digest, days]]) => ({
+    tags: Object.entries(tags).map(([tag, [digest, days, cause = "push"]]) => ({
       tag: tag as Tag, // safe: tests name tags and stand-ins for digests
       digest: digest as Digest,
-      cause: "push",
+      cause,
       since: daysAgo(days),
     })),
     untagged: [...toDates(uses.untagged)].map(([digest, since]) => ({ digest, since })),
@@ -62,6 +63,7 @@ describe("planRetention", () => {
 
   test.each<[string, object, Tags, Parameters<typeof plan>[2], string]>([
     ["a floating tag", {}, { latest: ["x", 900] }, {}, "is a floating tag"],
+    ["a variant's name that the rule set", {}, { alpine: ["x", 900, "rule"] }, {}, "is a floating tag"],
     ["what one points at", {}, { "0.1.0": ["x", 900], latest: ["x", 900] }, {}, "is what latest points at"],
     ["what matches", { keep: ["*-lts"] }, { "0.1.0-lts": ["x", 900] }, {}, "matches *-lts"],
     [

@@ -43,8 +43,9 @@ export function planRetention(
   const { retain } = reading.rule;
   if (!retain) return [];
   const reasonToKeep = createTagReasons(rememberReadings(reading), retain, facts, now);
-  const lines = facts.tags.map(({ tag, digest, since }): RetentionLine => {
-    const reason = reasonToKeep(tag, digest, since);
+  const lines = facts.tags.map((each): RetentionLine => {
+    const { tag, digest } = each;
+    const reason = reasonToKeep(each);
     if (reason !== undefined) return { tag, digest, action: "keep", reason };
     return { tag, digest, action: "remove", reason: reasonToRemove(reading, retain, tag) };
   });
@@ -62,7 +63,9 @@ export function planRetention(
 }
 
 /** Each tag is looked at several times, and there may be many. */
-function rememberReadings(reading: RuleReading): Pick<RuleReading, "version" | "ownsFloat"> {
+function rememberReadings(
+  reading: RuleReading,
+): Pick<RuleReading, "version" | "ownsFloat" | "mayBeVariantName"> {
   const known = new Map<Tag, { version: Version | undefined; ownsFloat: boolean }>();
   const look = (tag: Tag) => {
     let found = known.get(tag);
@@ -72,7 +75,8 @@ function rememberReadings(reading: RuleReading): Pick<RuleReading, "version" | "
     }
     return found;
   };
-  return { version: (tag) => look(tag).version, ownsFloat: (tag) => look(tag).ownsFloat };
+  const { mayBeVariantName } = reading;
+  return { version: (tag) => look(tag).version, ownsFloat: (tag) => look(tag).ownsFloat, mayBeVariantName };
 }
 
 type KnownReadings = ReturnType<typeof rememberReadings>;
@@ -82,16 +86,22 @@ function reasonToRemove(reading: RuleReading, { newest, by }: Retention, tag: Ta
   return `is not among the newest ${newest} ${what}${by === "time" ? " by time" : ""}, and nothing else keeps it`;
 }
 
+/** A variant's name alone is one when the rule set it. */
+function isFloat(reading: KnownReadings, { tag, cause }: RetentionTag): boolean {
+  return reading.ownsFloat(tag) || (cause === "rule" && reading.mayBeVariantName(tag));
+}
+
 /** Gives the reason why a tag is kept; undefined when there is none. */
 function createTagReasons(reading: KnownReadings, retain: Retention, facts: RetentionFacts, now: Date) {
   const isNewest = createRanking(reading, retain, facts.tags);
   const useOf = createUses(retain, facts, now);
   const floats = new Map(
-    facts.tags.filter(({ tag }) => reading.ownsFloat(tag)).map(({ tag, digest }) => [digest, tag]),
+    facts.tags.filter((each) => isFloat(reading, each)).map(({ tag, digest }) => [digest, tag]),
   );
-  return (tag: Tag, digest: Digest, since: Date): string | undefined => {
+  return (each: RetentionTag): string | undefined => {
+    const { tag, digest, since } = each;
     if (retain.newest === undefined) return "the rule does not say how many are kept";
-    if (reading.ownsFloat(tag)) return "is a floating tag";
+    if (isFloat(reading, each)) return "is a floating tag";
     const pattern = retain.keep.find((each) => matchesTag(each, tag));
     if (pattern !== undefined) return `matches ${pattern}`;
     const rank = isNewest(tag);
@@ -107,7 +117,7 @@ function createRanking(reading: KnownReadings, { newest = 0, by }: Retention, ta
   const releases = new Map<string, number>();
   const others: RetentionTag[] = [];
   for (const each of tags) {
-    if (reading.ownsFloat(each.tag)) continue;
+    if (isFloat(reading, each)) continue;
     const version = reading.version(each.tag);
     if (version) {
       const since = Math.max(each.since.getTime(), releases.get(version.release) ?? 0);

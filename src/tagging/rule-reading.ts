@@ -14,6 +14,8 @@ export interface RuleReading {
   floatsOf(version: Version): readonly Float[];
   /** Whether the rule moves tags of this name. */
   ownsFloat(tag: Tag): boolean;
+  /** Whether it may be a variant's name alone: the rule moves such a tag unless somebody set it. */
+  mayBeVariantName(tag: Tag): boolean;
   isImmutable(tag: Tag): boolean;
   readonly order: VersionOrder;
 }
@@ -68,13 +70,19 @@ export function createRuleReading(rule: TagRule): RuleReading {
       const found = read(tag);
       if (found.kind === "float") return rule.float.includes(found.level);
       if (tag === "latest") return rule.float.includes("latest");
-      return (
-        found.kind === "name" && rule.prereleases.some((word) => tag === word || tag.startsWith(`${word}-`))
-      );
+      return found.kind === "name" && rule.prereleases.some((word) => isChannel(tag, word, reading.variants));
     },
+    mayBeVariantName: (tag) =>
+      reading.variants && rule.float.includes("latest") && /^[A-Za-z]/.test(tag) && read(tag).kind === "name",
     isImmutable: (tag) =>
       (rule.immutable.includes(allVersions) && version(tag) !== undefined) ||
       patterns.some((pattern) => matchesTag(pattern, tag)),
-    order: { id: isNone ? "" : JSON.stringify([1, reading, indexed]), place },
+    order: { id: isNone ? "" : JSON.stringify([2, reading, indexed]), place },
   };
+}
+
+/** `rc`, and with variants `rc-alpine`. */
+function isChannel(tag: Tag, word: string, variants: boolean): boolean {
+  if (tag === word) return true;
+  return variants && tag.startsWith(`${word}-`) && /^[A-Za-z]/.test(tag.slice(word.length + 1));
 }

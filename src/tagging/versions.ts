@@ -131,6 +131,9 @@ function readSuffix(core: Core, rest: string, reading: VersionReading): Version 
   const family = variant?.replace(/-?\d+(?:\.\d+)*$/, "");
   const fault = variant === undefined ? undefined : variantFault(variant, family);
   if (fault !== undefined) return fault;
+  if (variant !== undefined && prerelease === undefined && beginsPrerelease(`-${variant}`, reading)) {
+    return `a prerelease such as ${variant} stands before build metadata, not behind it`;
+  }
   const own = variant === undefined ? "" : (/\d+(?:\.\d+)*$/.exec(variant)?.[0] ?? "");
   const { tag, prefix, numbers, coreKey } = core;
   // A version without a prerelease is higher than one with: "~" sorts behind all that a prerelease begins with.
