@@ -37,7 +37,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await berth?.stop();
   await rm(folder, { recursive: true, force: true });
-});
+}, setupMs);
 
 const node = (...args: string[]) => succeed("node", args, { cwd: join(folder, "app") });
 
@@ -54,7 +54,7 @@ describe("the package under Node", () => {
     const examples = Array.from(page.matchAll(/^```js\n(.*?)^```$/gms), ([, code = ""]) =>
       code.replaceAll("registry.example.com", berth.host),
     );
-    expect(examples.length).toBe(2);
+    expect(examples.length).toBe(3);
     const { repository, tag } = withDefaultTag(parseReference(`${berth.host}/team/app:1.0`));
     const client = createClient(berth.host);
     await pushImage(client, repository, { tags: tag ? [tag] : [] });
@@ -64,7 +64,7 @@ describe("the package under Node", () => {
       await writeFile(join(folder, "app", `example-${at}.mjs`), code);
       printed.push((await node(`example-${at}.mjs`)).split("\n").at(-1));
     }
-    expect(printed).toEqual(["true 0", "[ 'latest' ]"]);
+    expect(printed).toEqual(["true 0", "[ '1.0' ]", "[ 'latest' ]"]);
   }, 60_000);
 
   test.skipIf(!isAvailable("openssl"))(
