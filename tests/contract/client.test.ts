@@ -1,4 +1,5 @@
-import { createClient } from "../../src/client/index.ts";
+import { createClient, createTransport, type Transport } from "../../src/client/index.ts";
+import { createTransport as createFetchTransport } from "../../src/client/transport-fetch.ts";
 import { describeRegistryContract } from "../../src/registry/contract-suite.ts";
 import type { Registry } from "../../src/registry/registry.ts";
 import { serveRegistry } from "../fixtures/served-registry.ts";
@@ -23,19 +24,28 @@ const withoutLinking = (registry: Registry): Registry => ({
     options?.unlessDeleted ? undefined : registry.mountBlob(repository, digest, options),
 });
 
-describeRegistryContract(
-  "the client over HTTP to Berth",
-  async () => {
-    const served = await serveRegistry(withoutLinking);
-    const client = createClient(served.host);
-    return {
-      registry: client,
-      async dispose() {
-        client.close();
-        const uploads = await served.stop();
-        if (uploads.length > 0) throw new Error(`upload sessions are left: ${uploads.join(", ")}`);
-      },
-    };
-  },
-  { isRemote: true, except: untold },
-);
+/** Berth's server of a test's own, and a client of it. */
+const atBerth = (makeTransport: () => Transport) => async () => {
+  const served = await serveRegistry(withoutLinking);
+  const transport = makeTransport();
+  return {
+    registry: createClient(served.host, { transport }),
+    async dispose() {
+      transport.close();
+      const uploads = await served.stop();
+      if (uploads.length > 0) throw new Error(`upload sessions are left: ${uploads.join(", ")}`);
+    },
+  };
+};
+
+describeRegistryContract("the client over HTTP to Berth", atBerth(createTransport), {
+  isRemote: true,
+  except: untold,
+  runs: 15,
+});
+
+describeRegistryContract("the client over fetch, as in browsers, to Berth", atBerth(createFetchTransport), {
+  isRemote: true,
+  except: untold,
+  runs: 5,
+});
