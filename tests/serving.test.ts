@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { once } from "node:events";
 import { copyFile, readdir, readFile, rm } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
+import { connect as connectTls } from "node:tls";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
@@ -114,10 +116,15 @@ describe.skipIf(!isAvailable("openssl"))("berth serve with TLS", () => {
     const berth = await startBerth({ args: tlsFlags(files) });
     try {
       expect(await subjectOf(berth.host)).toContain("first");
+      const upload = await beginUpload(berth.host);
       await copyFile(second.certificate, files.certificate);
       await copyFile(second.key, files.key);
       await berth.process.waitForOutput(/took the new certificate/);
       await waitUntil(async () => (await subjectOf(berth.host)).includes("second"));
+      // A transfer that began before is waited for.
+      const stopped = berth.process.stop();
+      expect(await upload.finish()).toStartWith("HTTP/1.1 202");
+      expect(await stopped).toBe(0);
     } finally {
       await berth.stop();
     }
@@ -140,6 +147,29 @@ async function makeCertificate(name: string) {
 async function subjectOf(host: string): Promise<string> {
   const { stdout } = await attempt(programPath("openssl"), ["s_client", "-connect", host]);
   return /subject=.*/.exec(stdout)?.[0] ?? "";
+}
+
+/** Begins to send the four bytes of an upload. */
+async function beginUpload(host: string): Promise<{ finish(): Promise<string> }> {
+  const tls = { rejectUnauthorized: false };
+  const begun = await fetch(`https://${host}/v2/a/blobs/uploads/`, { method: "POST", tls });
+  const place = begun.headers.get("location") ?? "";
+  const [hostname = "", port] = host.split(":");
+  const socket = connectTls({ host: hostname, port: Number(port), ...tls });
+  await once(socket, "secureConnect");
+  const answered = text(socket);
+  const head = `PATCH ${place} HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nConnection: close\r\n\r\n`;
+  socket.write(`${head}ab`);
+  const other = { method: "PATCH", body: "x", headers: { "content-range": "9-9" }, tls };
+  await waitUntil(async () =>
+    /another request/.test(await (await fetch(`https://${host}${place}`, other)).text()),
+  );
+  return {
+    finish() {
+      socket.write("cd");
+      return answered;
+    },
+  };
 }
 
 async function waitUntil(condition: () => Promise<boolean>): Promise<void> {
