@@ -87,6 +87,19 @@ describe.skipIf(!isAvailable("dockerd") || !isAvailable("docker"))("docker with 
     expect(words(hidden).replaceAll("secret", "NAME")).toBe(words(absent).replaceAll("absent", "NAME"));
   });
 
+  test("docker login takes a personal token, which keeps to its limits", async () => {
+    const made = (await berth.manage("POST", "/accounts/wanda/tokens", {
+      name: "laptop",
+      limits: [{ repositories: "gallery/app", actions: ["pull"] }],
+    })) as { id: string; secret: string };
+    expect(words(await logIn("wanda", made.secret))).toContain("Login Succeeded");
+    await engine.docker("pull", `${berth.host}/gallery/app:1.0`);
+    const refused = await engine.attemptDocker("push", await tag("app", "gallery/mine:1"));
+    expect(words(refused)).toContain("the token that was used is limited, use another");
+    await berth.manage("DELETE", `/accounts/wanda/tokens/${made.id}`);
+    expect((await engine.attemptDocker("pull", `${berth.host}/gallery/app:1.0`)).exitCode).toBe(1);
+  });
+
   test("docker login is refused with a wrong password, and docker pull without a login", async () => {
     const wrong = await logIn("wanda", "not hers");
     expect(wrong.exitCode).toBe(1);
@@ -175,13 +188,51 @@ describe.skipIf(!isAvailable("skopeo") || !isAvailable("podman"))("skopeo and po
     expect((await copy("secret/copy:1", `wanda:${passwordOf("wanda")}`)).exitCode).not.toBe(0);
   });
 
-  test.skipIf(!isAvailable("crane"))("crane lists the catalog that its login may see", async () => {
-    const env = { DOCKER_CONFIG: tools.folder, HOME: tools.folder };
-    const crane = programPath("crane");
-    await succeed(crane, ["auth", "login", berth.host, "-u", "ci", "-p", robot], { env });
-    expect(await succeed(crane, ["catalog", berth.host, "--insecure"], { env })).toContain("gallery/app");
+  test.skipIf(!isAvailable("crane"))("crane lists, copies and deletes what its login may", async () => {
+    const env = { DOCKER_CONFIG: join(tools.folder, "crane"), HOME: tools.folder };
+    const crane = (...args: string[]) => attempt(programPath("crane"), [...args, "--insecure"], { env });
+    await succeed(programPath("crane"), ["auth", "login", berth.host, "-u", "ci", "-p", robot], { env });
+    expect((await crane("catalog", berth.host)).stdout).toContain("gallery/app");
+    expect((await crane("ls", `${berth.host}/gallery/app`)).stdout).toContain("1");
+    const denied = await crane("copy", `${berth.host}/gallery/app:1`, `${berth.host}/gallery/crane:1`);
+    expect(denied.exitCode).not.toBe(0);
+    expect(words(denied)).toContain("ci may not push to gallery/crane");
+    expect((await crane("delete", `${berth.host}/gallery/app:1`)).exitCode).not.toBe(0);
+    await succeed(
+      programPath("crane"),
+      ["auth", "login", berth.host, "-u", "wanda", "-p", passwordOf("wanda")],
+      { env },
+    );
     expect(
-      (await attempt(crane, ["delete", `${berth.host}/gallery/app:1`, "--insecure"], { env })).exitCode,
+      (await crane("copy", `${berth.host}/gallery/app:1`, `${berth.host}/gallery/crane:1`)).exitCode,
+    ).toBe(0);
+  });
+
+  test.skipIf(!isAvailable("oras"))("oras pushes, attaches and discovers what its login may", async () => {
+    const env = { DOCKER_CONFIG: join(tools.folder, "oras"), HOME: tools.folder };
+    const oras = (...args: string[]) => attempt(programPath("oras"), args, { env, cwd: tools.folder });
+    await writeFile(join(tools.folder, "notes.txt"), "notes");
+    const logIn = (name: string, secret: string) =>
+      oras("login", berth.host, "--plain-http", "-u", name, "-p", secret);
+    expect((await logIn("wanda", passwordOf("wanda"))).exitCode).toBe(0);
+    const target = `${berth.host}/gallery/notes:1`;
+    expect((await oras("push", "--plain-http", target, "notes.txt:text/plain")).exitCode).toBe(0);
+    const attached = await oras(
+      "attach",
+      "--plain-http",
+      "--artifact-type",
+      "text/x",
+      target,
+      "notes.txt:text/plain",
+    );
+    expect(attached.exitCode).toBe(0);
+    expect(
+      (await oras("push", "--plain-http", `${berth.host}/secret/notes:1`, "notes.txt")).exitCode,
     ).not.toBe(0);
+    expect((await logIn("ci", robot)).exitCode).toBe(0);
+    expect((await oras("discover", "--plain-http", target)).stdout).toContain("text/x");
+    const denied = await oras("push", "--plain-http", `${berth.host}/gallery/notes:2`, "notes.txt");
+    expect(words(denied)).toContain("ci may not push to gallery/notes");
+    expect((await logIn("ci", "not it")).exitCode).not.toBe(0);
   });
 });
