@@ -12,18 +12,14 @@ export function shortDigest(digest: string | undefined): string {
 export function formatLines(lines: readonly PlanLine[]): string {
   return formatTable(
     ["TAG", "ACTION", "FROM", "TO", "WHY"],
-    lines.map(({ tag, action, from, to, reason }) => [
-      tag,
-      action,
-      shortDigest(from),
-      target(action, to),
-      reason,
-    ]),
+    lines.map((line) => [line.tag, line.action, shortDigest(line.from), target(line), line.reason]),
   );
 }
 
-function target(action: string, to: string | undefined): string {
-  return to === undefined && action !== "remove" && action !== "keep" ? "the new one" : shortDigest(to);
+/** A manifest that is not pushed yet has no digest. */
+function target({ action, cause, to }: PlanLine): string {
+  const isNew = action === "create" || action === "move" || (action === "refuse" && cause === "push");
+  return to === undefined && isNew ? "the new one" : shortDigest(to);
 }
 
 /** What was done, or would be; its notes are told elsewhere. */
