@@ -216,7 +216,7 @@ describe("tags under a rule", () => {
     await change({ kind: "rollback-release" });
     const before = await tagsOf(repository);
     await change({ kind: "undelete", tag: "1.1.0" as Tag }); // safe: it is a tag
-    expect((await tagsOf(repository))["latest"]).toBe(digestFor("b"));
+    expect((await tagsOf(repository)).latest).toBe(digestFor("b"));
     await change({ kind: "rollback-release" });
     expect(await tagsOf(repository)).toEqual(before);
   });

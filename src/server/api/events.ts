@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import { z } from "zod";
 import { parseRepositoryName, type RepositoryName, type Tag } from "../../oci/names.ts";
 import {
@@ -66,7 +67,7 @@ export function createEventOperations(
           : { kind: "repository", repository: parseRepositoryName(repository), action: "pull" },
       async run({ query: { repository, tag, after } }, call) {
         const { request, mayRead } = call;
-        const resumed = Number(request.headers.get("last-event-id") ?? Number.NaN);
+        const resumed = Number(request.headers.get("last-event-id") || Number.NaN);
         const start = Number.isSafeInteger(resumed) ? resumed : (after ?? (await metadata.lastChange()));
         const body = streamChanges(
           { metadata, feed, limits, start },
@@ -125,7 +126,10 @@ function streamChanges(
         .filter((change) => isFollowed(change, filter) && mayRead(change.repository))
         .map(toEvent);
       if (events.length > 0) return events.join("");
-      if (page.length > 0) continue;
+      if (page.length > 0) {
+        await setImmediate(); // a long past of which nothing is followed: others have their turn in between
+        continue;
+      }
       if (waited) return `id: ${cursor}\n\n`;
       await feed.wait(cursor, limits.heartbeatMs, ended.signal);
       waited = true;
