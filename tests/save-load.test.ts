@@ -221,6 +221,24 @@ describe("berth save and load that cannot be done", () => {
   });
 });
 
+test("a damaged image is still listed and can be removed", async () => {
+  await makeImage("app:1.0");
+  await makeImage("other:1.0");
+  const [entry] = await openLayout(images).entries();
+  await rm(join(images, "blobs", ...(entry?.descriptor.digest ?? "").split(":")));
+  const shown = await berth(
+    "image",
+    "ls",
+    "--format",
+    "{{.Repository}}:{{.Tag}} {{.CreatedSince}} {{.Size}}",
+  );
+  expect(shown).toContain("app:1.0 N/A 0B\n");
+  expect(shown).toContain("other:1.0");
+  expect((await run(["save", "-o", "never.tar", "app:1.0"])).stderr).toContain("is damaged");
+  await berth("image", "rm", "app:1.0");
+  expect(await list()).toHaveLength(1);
+});
+
 test("load that Ctrl-C ends leaves no image, and goes on afterwards", async () => {
   const registry = createMemoryRegistry();
   const repository = parseRepositoryName("large");

@@ -22,6 +22,7 @@ import {
 import { copy } from "../registry/copy.ts";
 import { createMemoryRegistry } from "../registry/memory.ts";
 import { streamOf } from "../registry/streams.ts";
+import { processSpace } from "./folder/lock.ts";
 import { type Layout, openLayout } from "./layout.ts";
 import { plainPlace } from "./names.ts";
 
@@ -287,10 +288,9 @@ describe("several at once", () => {
 
   test("putBlob does not wait when a process that held the lock was killed", async () => {
     await mkdir(join(folder, ".berth"), { recursive: true });
-    const { hostname } = await import("node:os");
     const ended = startProcess("true", []);
     await ended.exited;
-    const content = JSON.stringify({ host: hostname(), pid: ended.pid, id: "x" });
+    const content = JSON.stringify({ host: processSpace(), pid: ended.pid, id: "x" });
     await writeFile(join(folder, ".berth", "lock"), content);
     const start = Date.now();
     await pushBlob(layout.at(host), a, bytesFor(1));

@@ -44,7 +44,7 @@ export function selectImages(
   const isChosen = imageMatcher(images, byKey);
   const shown: ShownImage[] = [];
   for (const image of images) {
-    if ((!all && !image.variant) || !isChosen(image)) continue;
+    if ((!all && !image.isImage) || !isChosen(image)) continue;
     const { tags, digests } = namesOf(image, matchesName);
     const isNameless = tags.length === 0 && digests.length === 0;
     if (isNameless && (byKey.has("reference") || dangling === false)) continue;

@@ -24,6 +24,7 @@ function imageOf(config: object, ...names: readonly string[]): LocalImage {
   return {
     id: configBlob.digest,
     entries: names.map((name) => entryOf(name, descriptor)),
+    isImage: true,
     variant: { descriptor, manifest, config: parseImageConfig(bytes, "x") },
     size: 30,
   };
@@ -51,7 +52,11 @@ const nameless: LocalImage = {
   ),
 };
 const undated = imageOf({ config: null }, "undated:1");
-const artifact: LocalImage = { ...imageOf({ kind: "signature" }, "alpha@"), variant: undefined };
+const artifact: LocalImage = {
+  ...imageOf({ kind: "signature" }, "alpha@"),
+  isImage: false,
+  variant: undefined,
+};
 const images = [alpha, beta, lost, nameless, undated, artifact];
 
 const shown = (...filters: string[]) =>

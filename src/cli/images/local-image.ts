@@ -25,7 +25,9 @@ export interface LocalImage {
   readonly id: Digest;
   /** Its lines in the layout, the one that was named last at the end. */
   readonly entries: readonly LayoutEntry[];
-  /** `undefined` when it is no image but another artifact. */
+  /** Whether it is an image, also a damaged one, and not another artifact, such as a signature. */
+  readonly isImage: boolean;
+  /** `undefined` when it is no image, or damaged. */
   readonly variant: ImageVariant | undefined;
   /** Bytes of all layers and configs of its platforms, as they are kept: compressed. */
   readonly size: number;
@@ -83,16 +85,13 @@ async function readImage(
 ): Promise<LocalImage> {
   const [entry] = entries as readonly [LayoutEntry, ...LayoutEntry[]]; // safe: who calls has one
   const place = { registry: layout.at(entry.registry), repository: entry.repository };
-  const { size, variant } = await readTop(place, entry.descriptor, platform, options);
-  return { id: variant?.manifest.config.digest ?? entry.descriptor.digest, entries, variant, size };
+  const read = await readTop(place, entry.descriptor, platform, options);
+  return { ...read, id: read.variant?.manifest.config.digest ?? entry.descriptor.digest, entries };
 }
 
-interface ReadTop {
-  readonly variant: ImageVariant | undefined;
-  readonly size: number;
-}
+type ReadTop = Pick<LocalImage, "isImage" | "variant" | "size">;
 
-/** Reads what a descriptor leads to; what is damaged or missing counts as no image, so that the rest can be listed. */
+/** Reads what a descriptor leads to. What is damaged or missing is no failure, so that the rest can be listed. */
 async function readTop(
   place: Place,
   descriptor: Descriptor,
@@ -102,7 +101,7 @@ async function readTop(
   const stored = await ifReadable(place.registry.getManifest(place.repository, descriptor.digest, options));
   const manifest =
     stored && (await ifReadable(asPromise(() => parseManifest(stored.bytes, descriptor.mediaType))));
-  if (!manifest) return { variant: undefined, size: 0 };
+  if (!manifest) return { isImage: true, variant: undefined, size: 0 };
   if (!isIndex(manifest)) return readVariant(place, descriptor, manifest, options);
   const children = await Promise.all(
     childrenOf(manifest).map((child) => readTop(place, child, platform, options)),
@@ -113,7 +112,8 @@ async function readTop(
     platform,
   );
   const size = children.reduce((sum, child) => sum + child.size, 0);
-  return { variant: variants[chosen ?? 0], size };
+  const isImage = children.length === 0 || children.some((child) => child.isImage);
+  return { isImage, variant: variants[chosen ?? 0], size };
 }
 
 function childrenOf({ manifests }: Index): readonly Descriptor[] {
@@ -130,7 +130,7 @@ async function readVariant(
   const size = [config, ...manifest.layers].reduce((sum, blob) => sum + blob.size, 0);
   const isImage = config.mediaType === mediaTypes.ociConfig || config.mediaType === mediaTypes.dockerConfig;
   const parsed = isImage ? await ifReadable(readConfig(place, config, options)) : undefined;
-  return { variant: parsed && { descriptor, manifest, config: parsed }, size };
+  return { isImage, variant: parsed && { descriptor, manifest, config: parsed }, size };
 }
 
 /** Reads an image's config. @throws RegistryError BLOB_UNKNOWN; MANIFEST_INVALID */

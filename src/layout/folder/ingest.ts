@@ -1,6 +1,5 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, rename, rmdir, stat, unlink } from "node:fs/promises";
-import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
@@ -10,7 +9,7 @@ import { asStorageError, receive } from "../../registry/files/receive.ts";
 import { createHasher, type Hasher } from "../../registry/hash.ts";
 import type { ExpectedBlob, PutBlobOptions } from "../../registry/registry.ts";
 import { ensureFolderFor, ignoreMissing, namesIn } from "./files.ts";
-import { isRunning } from "./lock.ts";
+import { isRunning, processSpace } from "./lock.ts";
 
 /** A verified file with durable bytes. Whoever gets it gives it a name among the blobs, or removes it. */
 export interface IngestedFile {
@@ -40,7 +39,7 @@ const uselessAfter = ["DIGEST_INVALID", "SIZE_INVALID", "STORAGE_FULL"] as const
 const abandonedMs = 10 * 60 * 1000;
 
 /** Names of files on their way: `<blob>.part` when nobody writes to it, else `<blob>.<host>.<pid>.<id>.part`. */
-const host = createHash("sha256").update(hostname()).digest("hex").slice(0, 8);
+const host = createHash("sha256").update(processSpace()).digest("hex").slice(0, 8);
 
 /** @param folder made when it is needed, removed when it is empty */
 export function createIngest(folder: string): Ingest {

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { readlinkSync } from "node:fs";
 import { readFile, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
@@ -27,7 +28,7 @@ const longestDelayMs = 20;
  * @throws RegistryError UNAVAILABLE after a minute
  */
 export async function takeLock(path: string): Promise<HeldLock> {
-  const mine = JSON.stringify({ host: hostname(), pid: process.pid, id: randomUUID() });
+  const mine = JSON.stringify({ host: processSpace(), pid: process.pid, id: randomUUID() });
   const deadline = Date.now() + waitMs;
   let wasLeftBehind = false;
   for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, longestDelayMs)) {
@@ -96,11 +97,27 @@ async function isStale(path: string, content: string): Promise<boolean> {
 
 function isOfEndedProcess(content: string): boolean {
   const holder = /^\{"host":"([^"]*)","pid":(\d+),/.exec(content);
-  if (!holder || holder[1] !== hostname()) return false; // being written, or of another machine: its age decides
+  if (!holder || holder[1] !== processSpace()) return false; // being written, or of another machine: its age decides
   return !isRunning(Number(holder[2]));
 }
 
-/** Whether a process of this machine is running. */
+/** Where process numbers mean the same: a machine, or a container on it. */
+export function processSpace(): string {
+  space ??= `${hostname()} ${processNamespace()}`;
+  return space;
+}
+
+let space: string | undefined;
+
+function processNamespace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return ""; // only Linux has them
+  }
+}
+
+/** Whether a process of this space is running. */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
