@@ -2,6 +2,7 @@ import { z } from "zod";
 import type { Action } from "../../../access/roles.ts";
 import { isDigest, parseDigest } from "../../../oci/digests.ts";
 import { parseTag, type RepositoryName } from "../../../oci/names.ts";
+import type { Registry } from "../../../registry/registry.ts";
 import type { TagRequest } from "../../../store/metadata/tags.ts";
 import type { Store } from "../../../store/store.ts";
 import { type Call, type Operation, operation } from "../operations.ts";
@@ -23,10 +24,16 @@ const needs =
     ({ kind: "repository", repository, action }) as const;
 
 /** What people do to tags. Each is one transaction, or a plan of it. */
-export function createTagChangeOperations({ metadata, registry }: Store): readonly Operation[] {
-  const change = async ({ repository, dryRun }: Common, request: TagRequest, { actor }: Call) =>
-    toOutcomeBody(await metadata.changeTags(repository, request, { actor, dryRun }));
+export function createTagChangeOperations(store: Store): readonly Operation[] {
+  const change: Change = async ({ repository, dryRun }, request, { actor }) =>
+    toOutcomeBody(await store.metadata.changeTags(repository, request, { actor, dryRun }));
+  return [...createMoves(change, store.registry), ...createReversals(change)];
+}
 
+/** Carries a request out, or plans it. */
+type Change = (common: Common, request: TagRequest, call: Call) => Promise<z.input<typeof outcome>>;
+
+function createMoves(change: Change, registry: Registry): readonly Operation[] {
   return [
     operation({
       method: "POST",
@@ -70,6 +77,11 @@ export function createTagChangeOperations({ metadata, registry }: Store): readon
       need: needs("delete"),
       run: ({ body }, call) => change(body, { kind: "delete", tags: body.tags }, call),
     }),
+  ];
+}
+
+function createReversals(change: Change): readonly Operation[] {
+  return [
     operation({
       method: "POST",
       path: "/tags/rollback",

@@ -14,26 +14,30 @@ const pull = ({ query: { repository } }: { readonly query: { readonly repository
 
 /** Tags as they are and were. */
 export function createTagListOperations(store: Store, tagging: Tagging): readonly Operation[] {
+  return [createListing(store, tagging), createLog(store), createResolution(store)];
+}
+
+const listedTag = z.object({
+  tag: z.string(),
+  digest: z.string(),
+  mediaType: z.string(),
+  since: z.iso.datetime(),
+  cause: z.string(),
+  size: z.number().int().describe("Bytes of all it needs"),
+  platforms: z.array(z.string()),
+  kind: z.enum(["version", "float", "tag"]).describe("What the repository's rule takes it for"),
+  immutable: z.boolean(),
+});
+
+function createListing(store: Store, tagging: Tagging): Operation {
   const { metadata } = store;
-  const list = operation({
+  return operation({
     method: "GET",
     path: "/tags",
     summary: "Tags of a repository with what they point at, in the order of their names",
     query: z.strictObject({ repository: repositoryName, ...pageQuery }),
     response: z.object({
-      tags: z.array(
-        z.object({
-          tag: z.string(),
-          digest: z.string(),
-          mediaType: z.string(),
-          since: z.iso.datetime(),
-          cause: z.string(),
-          size: z.number().int().describe("Bytes of all it needs"),
-          platforms: z.array(z.string()),
-          kind: z.enum(["version", "float", "tag"]).describe("What the repository's rule takes it for"),
-          immutable: z.boolean(),
-        }),
-      ),
+      tags: z.array(listedTag),
       next: z.string().optional(),
     }),
     need: pull,
@@ -59,8 +63,10 @@ export function createTagListOperations(store: Store, tagging: Tagging): readonl
       return { tags: await Promise.all(tags), ...(page.next === undefined ? {} : { next: page.next }) };
     },
   });
+}
 
-  const log = operation({
+function createLog({ metadata }: Store): Operation {
+  return operation({
     method: "GET",
     path: "/tags/log",
     summary: "What happened to a repository's tags, or where one tag pointed; the latest first",
@@ -105,8 +111,10 @@ export function createTagListOperations(store: Store, tagging: Tagging): readonl
       };
     },
   });
+}
 
-  const resolve = operation({
+function createResolution({ metadata }: Store): Operation {
+  return operation({
     method: "GET",
     path: "/tags/resolve",
     summary: "The digest that a tag pointed at, at a time; now if none is given",
@@ -132,8 +140,6 @@ export function createTagListOperations(store: Store, tagging: Tagging): readonl
       return { digest, available: (await metadata.getManifest(repository, digest)) !== undefined };
     },
   });
-
-  return [list, log, resolve];
 }
 
 function toPeriodBody(tag: string, it: TagPeriod): z.input<typeof period> {

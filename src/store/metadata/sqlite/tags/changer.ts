@@ -2,19 +2,17 @@ import type { Digest } from "../../../../oci/digests.ts";
 import { RegistryError } from "../../../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../../../oci/names.ts";
 import type {
-  LineHead,
   StoredRules,
   TagEvent,
-  TagFacts,
   TagPlan,
   TagPlanLine,
   TagPolicies,
   TagPolicy,
-  TagQuestions,
 } from "../../tag-policy.ts";
 import type { TagOutcome } from "../../tags.ts";
 import type { SqliteDatabase } from "../database.ts";
 import { type ChangeRows, createChangeRows } from "./changes.ts";
+import { type Facts, readFacts } from "./facts.ts";
 import { createTagRows, type TagRow, type TagRows } from "./rows.ts";
 import { createVersionLines, type VersionLines } from "./version-lines.ts";
 
@@ -35,6 +33,18 @@ export interface TagWork {
   readonly skipped?: readonly TagPlanLine[];
 }
 
+/** A request made into an event. */
+export type PreparedEvent = Pick<TagWork, "event" | "restores" | "skipped" | "manifest">;
+
+/** Where a request is made into an event. */
+export interface EventPlace {
+  readonly repositoryId: number;
+  readonly repository: RepositoryName;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly dryRun: boolean;
+}
+
 /** Plans and makes changes of tags. Methods run inside a transaction of the caller. */
 export interface TagChanger {
   readonly rows: TagRows;
@@ -43,11 +53,6 @@ export interface TagChanger {
   policyOf(repository: RepositoryName): TagPolicy;
   /** @throws RegistryError TAG_PROTECTED when the plan refuses, unless it is a dry run */
   run(work: TagWork): TagOutcome;
-}
-
-/** Facts with the rows that they were read from: a policy asks for every tag that it may move. */
-interface Facts extends TagFacts {
-  readonly tags: ReadonlyMap<Tag, TagRow>;
 }
 
 export function createTagChanger(
@@ -60,63 +65,13 @@ export function createTagChanger(
   const lines = createVersionLines(database, rows);
   const policyOf = (repository: RepositoryName): TagPolicy => policies(repository, storedRules());
 
-  /** The answers to a policy's questions; each row is read once. */
-  const factsFor = ({ repositoryId, event }: TagWork, policy: TagPolicy, questions: TagQuestions): Facts => {
-    const read = new Map<Tag, TagRow | undefined>();
-    const find = (tag: Tag): TagRow | undefined => {
-      if (!read.has(tag)) read.set(tag, rows.find(repositoryId, tag));
-      return read.get(tag);
-    };
-    const tags = new Map<Tag, TagRow>();
-    for (const tag of questions.tags) {
-      const row = find(tag);
-      if (row) tags.set(tag, row);
-    }
-    const pasts = new Map<Tag, Digest>();
-    for (const tag of questions.pasts) {
-      const row = tags.has(tag) ? undefined : rows.last(repositoryId, tag);
-      if (row) pasts.set(tag, row.digest);
-    }
-    const without = new Set(event.changes.map(({ tag }) => tag));
-    const heads = new Map<Tag, LineHead>();
-    for (const line of questions.lines) {
-      const head = lines.highest(repositoryId, policy.versions, line, without);
-      const row = head && find(head.tag);
-      if (row) heads.set(line, { ...head, digest: row.digest });
-    }
-    return { tags, pasts, heads };
-  };
-
-  const carryOut = (
-    work: TagWork,
-    policy: TagPolicy,
-    present: ReadonlyMap<Tag, TagRow>,
-    moves: readonly TagPlanLine[],
-  ): number => {
-    const { repositoryId, actor, now, manifest, event, restores } = work;
-    const change = changes.add(repositoryId, { at: now, actor, kind: event.kind, manifest, moves });
-    for (const { tag, from, to, cause } of moves) {
-      const row = present.get(tag);
-      if (row) rows.close(row.id, now, change);
-      if (to !== undefined) {
-        const earlier = restores?.get(tag);
-        const restored = earlier?.digest === to ? earlier.id : undefined;
-        rows.open(repositoryId, tag, { digest: to, cause, at: now, change, restores: restored });
-      }
-      if (from === undefined) lines.add(repositoryId, policy.versions, tag);
-      else if (to === undefined) lines.remove(repositoryId, policy.versions, tag);
-    }
-    return change;
-  };
-
   return {
     ...{ rows, changes, lines, policyOf },
     run(work) {
       const { repositoryId, repository, event, manifest, dryRun = false, skipped = [] } = work;
       const policy = policyOf(repository);
       lines.bringUpToDate(repositoryId, policy.versions);
-      const questions = policy.ask(event);
-      const facts = factsFor(work, policy, questions);
+      const facts = readFacts({ rows, lines }, work, policy);
       const plan = policy.plan(event, facts);
       const planned = new Set(plan.lines.map(({ tag }) => tag));
       const all = {
@@ -127,9 +82,37 @@ export function createTagChanger(
       refuseIfPlanned(repository, plan);
       const moves = plan.lines.filter(({ action }) => action !== "keep");
       if (moves.length === 0 && manifest === undefined) return all;
-      return { ...all, change: carryOut(work, policy, facts.tags, moves) };
+      return { ...all, change: carryOut({ rows, changes, lines }, { work, policy, facts, moves }) };
     },
   };
+}
+
+/** What a plan is carried out on. */
+type Rows = Pick<TagChanger, "rows" | "changes" | "lines">;
+
+interface Carried {
+  readonly work: TagWork;
+  readonly policy: TagPolicy;
+  readonly facts: Facts;
+  readonly moves: readonly TagPlanLine[];
+}
+
+/** @returns the change that was made */
+function carryOut({ rows, changes, lines }: Rows, { work, policy, facts, moves }: Carried): number {
+  const { repositoryId, actor, now, manifest, event, restores } = work;
+  const change = changes.add(repositoryId, { at: now, actor, kind: event.kind, manifest, moves });
+  for (const { tag, from, to, cause } of moves) {
+    const row = facts.tags.get(tag);
+    if (row) rows.close(row.id, now, change);
+    if (to !== undefined) {
+      const earlier = restores?.get(tag);
+      const restored = earlier?.digest === to ? earlier.id : undefined;
+      rows.open(repositoryId, tag, { digest: to, cause, at: now, change, restores: restored });
+    }
+    if (from === undefined) lines.add(repositoryId, policy.versions, tag);
+    else if (to === undefined) lines.remove(repositoryId, policy.versions, tag);
+  }
+  return change;
 }
 
 function refuseIfPlanned(repository: RepositoryName, plan: TagPlan): void {
