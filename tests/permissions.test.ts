@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { type Action, actions, actionsOf, type Role, roles } from "../src/access/roles.ts";
 import type { RouteKind } from "../src/server/routes.ts";
 import { type BerthWithAccounts, basic, passwordOf, startBerthWithAccounts } from "./fixtures/accounts.ts";
-import { imageManifest, type PushedImage, pushImage, sha256 } from "./fixtures/pushes.ts";
+import { imageManifest, type PushedImage, pushBlob, pushImage, sha256 } from "./fixtures/pushes.ts";
 
 setDefaultTimeout(60_000);
 
@@ -184,6 +184,20 @@ describe("the distribution API", () => {
     expect(await answerOf("gallery/app/manifests/x", writer, { method: "PUT", body })).toContain(
       "gallery/app lacks",
     );
+  });
+
+  test("headBlob links a layer from where it may be read, for who may push", async () => {
+    const head = async (caller: string, digest: string | undefined) => {
+      const headers = { authorization: callers.get(caller) ?? "" };
+      const path = `${berth.url}/v2/gallery/linked/blobs/${digest}`;
+      return (await fetch(path, { method: "HEAD", headers })).status;
+    };
+    const readable = await pushBlob(berth.url, "gallery/app", new Uint8Array(77), berth.admin);
+    const [, hidden] = imageFor("secret/app").blobs;
+    expect(await head("reader", readable)).toBe(404);
+    expect(await head("writer", hidden)).toBe(404);
+    expect(await head("writer", readable)).toBe(200);
+    expect(await head("reader", readable)).toBe(200);
   });
 
   test("lists and suggestions name only what may be pulled", async () => {
