@@ -239,6 +239,10 @@ describe("lists", () => {
     const tagless = await ask("gallery/ui/manifests/latest");
     expect(tagless.status).toBe(404);
     expect(await messageOf(tagless)).toMatch(/gallery\/ui.*latest.*1\.1/);
+    for (let minor = 2; minor < 9; minor++)
+      await putManifest(berth.url, "gallery/ui", `1.${minor}`, imageManifest([bytes]));
+    const many = await messageOf(await ask("gallery/ui/manifests/1"));
+    expect(many.split(":")[1]?.split(",")).toHaveLength(5);
     const near = await ask("gallery/uu/manifests/1.0");
     expect(near.status).toBe(404);
     expect(await messageOf(near)).toContain("gallery/ui");

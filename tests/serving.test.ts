@@ -77,6 +77,32 @@ describe("berth serve", () => {
     }
   });
 
+  test("serve ends connections whose headers are too long or do not come", async () => {
+    const berth = await startBerth();
+    const send = async (head: string, more: string) => {
+      const [hostname, port] = berth.host.split(":");
+      const socket = connect(Number(port), hostname);
+      socket.write(head);
+      socket.on("error", () => {}); // it may be reset
+      const slowly = setInterval(() => socket.write(more), 1000);
+      const answer = await text(socket).catch(() => ""); // ends when the server ends it
+      clearInterval(slowly);
+      return answer;
+    };
+    try {
+      const [long, slow, silent] = await Promise.all([
+        send(`GET /v2/ HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(100_000)}\r\n\r\n`, ""),
+        send("GET /v2/ HTTP/1.1\r\nHost: x\r\n", "X: x\r\n"),
+        send("", ""),
+      ]);
+      expect(long).toStartWith("HTTP/1.1 431");
+      expect([slow, silent]).toEqual(["", ""]);
+      expect((await fetch(`${berth.url}/readyz`)).status).toBe(200);
+    } finally {
+      await berth.stop();
+    }
+  }, 60_000);
+
   test("serve finishes an upload that is under way when it is told to stop", async () => {
     const data = join(folder, "stopping");
     const berth = await startBerth({ data });
