@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseDigest } from "../oci/digests.ts";
@@ -36,6 +36,16 @@ describe("createOwnClaims", () => {
       expect(await claims.size(path)).toBe(3);
       await handle.close();
       await claims.giveBack(path);
+      await (await taken(claims.take(path))).handle.close();
+    }));
+
+  test("take can be tried again when the file could not be made", () =>
+    withFolder(async (folder) => {
+      const claims = createOwnClaims();
+      const path = join(folder, "missing", "a"); // stands for a disk without room
+      await claims.begin(path);
+      await claims.take(path).catch(() => {});
+      await mkdir(join(folder, "missing"));
       await (await taken(claims.take(path))).handle.close();
     }));
 

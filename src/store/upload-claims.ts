@@ -53,11 +53,14 @@ export function createOwnClaims(): Claims {
     async take(path) {
       if (busy.has(path)) return "taken";
       busy.add(path);
+      const began = fresh.get(path);
+      fresh.delete(path);
       try {
-        const handle = await open(path, fresh.delete(path) ? "wx+" : "r+");
+        const handle = await open(path, began === undefined ? "r+" : "wx+");
         return { path, handle };
       } catch (error) {
         busy.delete(path);
+        if (began !== undefined) fresh.set(path, began); // too many open files, perhaps: it can be tried again
         if (errorCode(error) === "ENOENT") return "unknown";
         throw error;
       }
@@ -97,7 +100,12 @@ export function createSharedClaims(slot: number, slots: number): Claims {
         if (errorCode(error) !== "ENOENT") throw error;
         return (await busySize(path)) === undefined ? "unknown" : "taken";
       }
-      return { path: own(path), handle: await open(own(path), "r+"), note: await readNote(path) };
+      try {
+        return { path: own(path), handle: await open(own(path), "r+"), note: await readNote(path) };
+      } catch (error) {
+        await rename(own(path), path);
+        throw error;
+      }
     },
     async giveBack(path, note) {
       const noted = note?.();
