@@ -8,6 +8,7 @@ import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
 import { parseRoute, type Route } from "./routes.ts";
+import { takeRest } from "./unread-bodies.ts";
 
 /** What answers what is neither of the two APIs: health, metrics, tokens; by path. */
 export type Pages = Readonly<Record<string, Page>>;
@@ -85,6 +86,7 @@ export function createHandler(
         gate.refusalHeaders(known, request),
       );
     }
+    if (response.status >= 400 && request.body) await takeRest(request);
     if (hasSlowBody) connection.timeout(request, idleSeconds); // else the connection may stay idle for ever
     if (route && gate.finished) {
       const recorded = gate.finished({ request, connection, route, entry, response, failure });

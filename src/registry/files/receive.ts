@@ -66,6 +66,7 @@ export async function receive(
     error = stop.reason ?? interrupted(size, options.size, cause);
   }
   stop.end();
+  reader.releaseLock(); // what is left of the body is its owner's
   try {
     await out.end();
   } catch (cause) {
