@@ -138,6 +138,8 @@ describe("berth audit", () => {
   test("audit shows who did what, and that nobody changed the record", async () => {
     const all = await succeed("admin", ["audit", berth.host, "--limit", "0"]);
     expect(all).toMatch(/^WHEN +WHO +WHAT +OUTCOME +ON +FROM +WHY\n/);
+    expect(all).toMatch(/admin +login +done +127\.0\.0\.1 +by password\n/);
+    expect(all).toMatch(/alice +login +done +127\.0\.0\.1 +by password\n/);
     expect(all).toMatch(/admin +account.create +done +alice +127\.0\.0\.1 +person\n/);
     expect(all).toMatch(/admin +grant.add +done +ci +127\.0\.0\.1 +reader on gallery\/\*\n/);
     const lines = (await succeed("admin", ["audit", berth.host, "--json", "--action", "token.create"]))

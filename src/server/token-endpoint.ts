@@ -21,7 +21,7 @@ export interface TokenEndpointOptions {
   readonly loggedIn: LoginRecorder;
 }
 
-/** Records who logged in with a provider or as a job. */
+/** Records who logged in, and how. */
 export type LoginRecorder = (
   account: AccountRow,
   request: Request,
@@ -35,6 +35,8 @@ interface Asked {
   readonly login: Login | undefined;
   readonly offline: boolean;
   readonly refreshMs?: number;
+  /** How somebody logs in; absent where a client goes on with what an earlier login gave it. */
+  readonly how?: string | undefined;
 }
 
 const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code";
@@ -46,7 +48,7 @@ const longestForm = 64 * 1024;
  * https://distribution.github.io/distribution/spec/auth/oauth/.
  */
 export function createTokenEndpoint(options: TokenEndpointOptions) {
-  const { logins, issue, addressOf } = options;
+  const { logins, issue, addressOf, loggedIn } = options;
   return async (query: URLSearchParams, request: Request, connection: Connection): Promise<Response> => {
     const address = () => addressOf(request, connection);
     const form = request.method === "POST" ? await readForm(request) : undefined;
@@ -57,7 +59,10 @@ export function createTokenEndpoint(options: TokenEndpointOptions) {
     if (asked instanceof Response) return asked;
     const scopes = asked.form.getAll("scope").flatMap(parseScopes);
     const client = asked.form.get("client_id") ?? "";
-    const { login, offline, refreshMs } = asked;
+    const { login, offline, refreshMs, how } = asked;
+    // Clients that keep a password send it for every token: they log in where they ask for no right, or for something
+    // to log in again with.
+    if (login && how && (offline || scopes.length === 0)) loggedIn(login.account, request, connection, how);
     return answer(await issue({ login, offline, scopes, client, ...(refreshMs && { refreshMs }) }));
   };
 }
@@ -73,9 +78,11 @@ async function readQuery(
       detail: { allow: "GET, POST" },
     });
   const header = request.headers.get("authorization");
+  const login = header === null ? undefined : await loginByHeader(logins, header, address);
   return {
     form: query,
-    login: header === null ? undefined : await loginByHeader(logins, header, address),
+    login,
+    how: login && wayOf(login),
     offline: query.get("offline_token") === "true",
   };
 }
@@ -95,6 +102,11 @@ function byPair(logins: Logins, username: string, password: string, address: () 
   return logins.byPassword(username, password, address());
 }
 
+function wayOf({ credential }: Login): string | undefined {
+  if (credential === undefined) return "by password";
+  return credential.kind === "refresh" ? undefined : `by token ${credential.id}`;
+}
+
 async function readForm(request: Request): Promise<URLSearchParams> {
   const bytes = await readBody(request, longestForm, "the form");
   return new URLSearchParams(new TextDecoder().decode(bytes));
@@ -112,14 +124,15 @@ async function loginByForm(
     case "password": {
       const [username, password] = [form.get("username") ?? "", form.get("password") ?? ""];
       const address = () => addressOf(request, connection);
-      return { form, offline, login: await byPair(logins, username, password, address) };
+      const login = await byPair(logins, username, password, address);
+      return { form, offline, login, how: wayOf(login) };
     }
     case "refresh_token": {
       const secret = form.get("refresh_token") ?? "";
       return { form, offline: false, login: await logins.bySecret(secret, "refresh") };
     }
     case deviceGrant:
-      return loginByDevice(options, form, request, connection);
+      return loginByDevice(options, form);
     default:
       throw new RegistryError(
         "REQUEST_INVALID",
@@ -130,18 +143,15 @@ async function loginByForm(
 
 /** https://www.rfc-editor.org/rfc/rfc8628#section-3.4: the provider is asked each time that the client asks. */
 async function loginByDevice(
-  { people, loggedIn }: TokenEndpointOptions,
+  { people }: TokenEndpointOptions,
   form: URLSearchParams,
-  request: Request,
-  connection: Connection,
 ): Promise<Asked | Response> {
   if (!people) throw new RegistryError("UNSUPPORTED", "this registry has no provider to log in with");
   const account = await people.pollDevice(form.get("device_code") ?? "");
   // "the authorization server [...] error codes": the client goes on asking.
   if (typeof account === "string")
     return jsonResponse(400, { error: account }, { "cache-control": "no-store" });
-  loggedIn(account, request, connection, "by device");
-  return { form, login: { account }, offline: true, refreshMs: people.sessionMs };
+  return { form, login: { account }, how: "by device", offline: true, refreshMs: people.sessionMs };
 }
 
 /** https://www.rfc-editor.org/rfc/rfc8693: a job's token from its issuer becomes one of this registry's. */
