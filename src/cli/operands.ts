@@ -20,6 +20,9 @@ export function parseRepository(text: string): Reference {
   const reference = parseTyped(parseReference, text);
   if (!reference.tag && !reference.digest) return reference;
   const { registry, repository } = reference;
+  if (/^(localhost|[^/:]+\.[^/:]+|\[[^\]]+\]):\d+$/.test(text)) {
+    throw new UsageError(`${quote(text)} is a registry: expected a repository of it, "${text}/REPOSITORY"`);
+  }
   const bare = familiarReference({ registry, repository });
   throw new UsageError(`${quote(text)} has a tag or digest: expected a repository alone, ${quote(bare)}`);
 }

@@ -190,7 +190,7 @@ describe("Bearer", () => {
       () => false,
     );
     const anonymous = await errorOf(clientOf(registry).getTag(repository, tag), "UNAUTHORIZED");
-    expect(anonymous.message).toContain("the anonymous may not");
+    expect(anonymous.message).toContain("not allowed without a login");
     const known = await errorOf(
       clientOf(registry, { credentials: () => ada }).getTag(repository, tag),
       "UNAUTHORIZED",

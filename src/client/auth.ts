@@ -125,7 +125,7 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
       if (way?.scheme === "bearer") {
         return account
           ? `${account} may not do this, or there is no such repository: check its name, or log in as somebody who may`
-          : "the anonymous may not do this: log in";
+          : "this is not allowed without a login: log in";
       }
       return account
         ? `${registry} refused the credentials that it was given: log in again`

@@ -77,7 +77,7 @@ export async function requestToken(
     loginAdvice: () =>
       credentials
         ? `the token service ${realm.host} refused the user name or password${user}: log in again`
-        : `the token service ${realm.host} gives nothing to the anonymous: log in`,
+        : `the token service ${realm.host} gives nothing without a login: log in`,
   };
   const askedAt = options.now();
   try {

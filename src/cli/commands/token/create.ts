@@ -14,7 +14,7 @@ export const tokenCreate = defineCommand({
       type: "text",
       value: "PATTERN",
       multiple: true,
-      summary: "only for these repositories, such as gallery/*; may be repeated",
+      summary: "only for these repositories, such as gallery/*",
     },
     actions: {
       type: "text",

@@ -12,7 +12,7 @@ export const userAdd = defineCommand({
   flags: {
     robot: { type: "switch", summary: "make a robot, which has no password but tokens" },
     "password-stdin": { type: "switch", summary: "read the password from standard input" },
-    group: { type: "text", value: "GROUP", multiple: true, summary: "make it a member; may be repeated" },
+    group: { type: "text", value: "GROUP", multiple: true, summary: "make it a member" },
     role: { type: "text", value: "ROLE", choices: roleNames, summary: "give it this role too" },
     on: { type: "text", value: "PATTERN", summary: "the repositories of the role, such as gallery/*" },
     ...managementFlags,
