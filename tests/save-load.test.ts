@@ -188,7 +188,7 @@ describe("berth save and load that cannot be done", () => {
     await makeImage("app:1.0");
     const cases: readonly (readonly [readonly string[], number, RegExp])[] = [
       [["save", "-o", "none.tar", "nothing:here"], 1, /no such image: nothing:here/],
-      [["save", "-o", "no/such/folder.tar", "app:1.0"], 1, /no such file or folder/],
+      [["save", "-o", "no/such/folder.tar", "app:1.0"], 1, /no\/such: there is no such file or folder/],
       [["tag", "nothing", "x"], 1, /no such image: nothing:latest/],
       [["tag", "app:1.0", "Upper"], 2, /lower case/],
       [["tag", "app:1.0", `x@sha256:${"0".repeat(64)}`], 2, /leave @/],

@@ -22,14 +22,18 @@ export async function writeArchive(
   pieces: AsyncIterable<Uint8Array>,
   { signal }: WriteOptions = {},
 ): Promise<number> {
-  const temporary = join(dirname(path), `.${basename(path)}.${randomUUID()}.tmp`);
-  const file = await open(temporary, "wx");
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomUUID()}.tmp`);
+  // A name that nobody has heard of helps nobody: what is wrong is the folder.
+  const file = await open(temporary, "wx").catch((error) => {
+    throw Object.assign(error, { path: folder });
+  });
   try {
     const received = await receive(file.fd, streamOfPieces(pieces), { position: 0, signal });
     if ("error" in received) throw causeOf(received.error);
     await syncFile(file.fd);
     await rename(temporary, path);
-    await syncFolder(dirname(path));
+    await syncFolder(folder);
     return received.size;
   } catch (error) {
     await unlink(temporary).catch(() => {}); // it may have its name already
