@@ -81,6 +81,11 @@ describe("GET /api/v1/events", () => {
     expect([...ids].sort((a, b) => a - b)).toEqual(ids);
   });
 
+  test("events go on when the cursor is one that the registry never gave", async () => {
+    const events = await follow("?repository=ahead/*", 1, 10 ** 9, () => push("ahead/app", "a", "1"));
+    expect(events.map(({ data }) => data.repository)).toEqual(["ahead/app"]);
+  });
+
   test("events of one tag leave out changes that do not move it", async () => {
     for (const tag of ["a", "b", "a", "b"]) await push("one/app", `${Math.random()}`, tag);
     const events = await follow("?repository=one/app&tag=b&after=0", 2);

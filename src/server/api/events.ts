@@ -68,7 +68,9 @@ export function createEventOperations(
       async run({ query: { repository, tag, after } }, call) {
         const { request, mayRead } = call;
         const resumed = Number(request.headers.get("last-event-id") || Number.NaN);
-        const start = Number.isSafeInteger(resumed) ? resumed : (after ?? (await metadata.lastChange()));
+        const last = await metadata.lastChange();
+        // A cursor may be from before a backup was restored: then what comes from now on is all that can be told.
+        const start = Math.min(Number.isSafeInteger(resumed) ? resumed : (after ?? last), last);
         const body = streamChanges(
           { metadata, feed, limits, start },
           {
@@ -107,6 +109,9 @@ function streamChanges(
   const ended = new AbortController();
   const deadline = Date.now() + limits.longestMs;
   const encoder = new TextEncoder();
+  const { repositories } = filter;
+  const isOne = repositories !== undefined && !repositories.includes("*");
+  const one = isOne ? { repository: parseRepositoryName(repositories) } : {}; // read by an index of their own
   let cursor = start;
   let isFirst = true;
 
@@ -118,10 +123,12 @@ function streamChanges(
     }
     for (let waited = false; ; ) {
       if (feed.closed || ended.signal.aborted || Date.now() > deadline) return undefined;
-      const page = await metadata.listChanges({ after: cursor, limit: pageSize });
+      const last = await metadata.lastChange();
+      const page = await metadata.listChanges({ ...one, after: cursor, limit: pageSize });
       const mayRead = await filter.mayRead().catch(() => undefined); // who may nothing any more reads to the end
       if (!mayRead) return undefined;
-      cursor = page[page.length - 1]?.id ?? cursor;
+      // A page that is not full has all that is followed up to the last change there was.
+      cursor = Math.max(cursor, page[page.length - 1]?.id ?? 0, page.length < pageSize ? last : 0);
       const events = page
         .filter((change) => isFollowed(change, filter) && mayRead(change.repository))
         .map(toEvent);
