@@ -29,14 +29,18 @@ export function toMarkdown(rows: readonly Row[]): string {
     for (const { peer, samples, note = "" } of row.figures) {
       const median = quantile(samples, 0.5);
       const worst = quantile(samples, row.higherIsBetter ? 0.01 : 0.99);
-      const ratio =
-        peer === "berth" ? "" : `${(row.higherIsBetter ? own / median : median / own).toFixed(2)} x`;
+      const ratio = peer === "berth" ? "" : ratioOf(peer, row.higherIsBetter ? own / median : median / own);
       lines.push(
         `| ${row.name} | ${peer} | ${show(median)} ${row.unit} | ${show(worst)} | ${ratio} | ${note} |`,
       );
     }
   }
   return `${lines.join("\n")}\n`;
+}
+
+/** How many times better Berth is than a peer; of Berth with other settings, how many times better that is. */
+function ratioOf(peer: string, ratio: number): string {
+  return peer.startsWith("berth,") ? `itself ${(1 / ratio).toFixed(2)} x` : `${ratio.toFixed(2)} x`;
 }
 
 function show(value: number): string {

@@ -38,9 +38,11 @@ async function runTests() {
   const reporter = ["--reporter=junit", `--reporter-outfile=${results}`];
   // Each file by itself; and no server or engine outlives a run that is interrupted.
   const hygiene = ["--isolate", "--no-orphans"];
+  // Most tests wait for real programs, which take their time on a busy machine.
+  const patience = `--timeout=${60_000}`;
   const patterns = process.argv.slice(2);
   const where = patterns.length > 0 ? patterns : ["src", "tests"];
-  const exitCode = await run(bun, ["test", ...hygiene, ...reporter, ...where], { cwd: root });
+  const exitCode = await run(bun, ["test", ...hygiene, patience, ...reporter, ...where], { cwd: root });
   addCounts(results);
   rmSync(folder, { recursive: true });
   return exitCode;
