@@ -138,7 +138,11 @@ describe("rights", () => {
     let text = "";
     const reader = (stream.body as ReadableStream<Uint8Array>).getReader(); // an answer 200 has a body
     const until = async (part: string) => {
-      while (!text.includes(part)) text += new TextDecoder().decode((await reader.read()).value);
+      while (!text.includes(part)) {
+        const { done, value } = await reader.read();
+        if (done) throw new Error(`the events ended before ${part} came: ${text}`);
+        text += new TextDecoder().decode(value);
+      }
     };
     await until("retry:");
     await pushImage(berth.url, "events/seen", "1", [], berth.admin);
