@@ -46,3 +46,15 @@ export function parseLimits(text: string): readonly Limit[] {
 export function formatLimits(limits: readonly Limit[]): string {
   return JSON.stringify(limits);
 }
+
+/** Every account: for what is done now and then, not for requests. */
+export async function allAccounts(access: AccessMetadata): Promise<readonly AccountRow[]> {
+  const found: AccountRow[] = [];
+  let after: string | undefined;
+  do {
+    const page = await access.listAccounts({ limit: 1000, ...(after === undefined ? {} : { after }) });
+    found.push(...page.items);
+    after = page.next;
+  } while (after !== undefined);
+  return found;
+}

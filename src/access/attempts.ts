@@ -1,3 +1,5 @@
+import { dropOldest } from "./bounded.ts";
+
 /** How many wrong passwords are free, and how long one waits after each further one. */
 export interface AttemptLimit {
   readonly free: number;
@@ -100,11 +102,4 @@ export function createAttemptLimiter(
       };
     },
   };
-}
-
-function dropOldest(items: Map<string, unknown> | Set<string>, most: number): void {
-  for (const key of items.keys()) {
-    if (items.size <= most) return;
-    items.delete(key);
-  }
 }

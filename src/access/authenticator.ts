@@ -3,8 +3,10 @@ import type { Scope } from "../oci/scopes.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
 import type { Eventually } from "../store/metadata/eventually.ts";
 import { callerOf, grantsOf } from "./accounts.ts";
+import { parseBasic } from "./basic-credentials.ts";
+import { dropOldest } from "./bounded.ts";
 import type { Caller } from "./identities.ts";
-import type { Logins } from "./logins.ts";
+import type { Login, Logins } from "./logins.ts";
 import { isSecret } from "./secrets.ts";
 import type { TokenSigner, VerifiedClaims } from "./signing.ts";
 
@@ -67,7 +69,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const started = identify(options, header, address, now).then((found) => {
       if (version === atVersion && header.length <= longestRemembered) {
         known.set(header, { ...found, expiresAt: Math.min(found.expiresAt, now() + rememberMs) });
-        dropOldest(known);
+        dropOldest(known, mostRemembered);
       }
       if (found.credentialId !== undefined) uses.set(found.credentialId, now());
       return found.caller;
@@ -106,13 +108,6 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   };
 }
 
-function dropOldest(known: Map<string, unknown>): void {
-  for (const key of known.keys()) {
-    if (known.size <= mostRemembered) return;
-    known.delete(key);
-  }
-}
-
 async function identify(
   options: AuthenticatorOptions,
   header: string,
@@ -128,7 +123,7 @@ async function identify(
   const login =
     isSession || scheme.toLowerCase() === "bearer"
       ? await logins.bySecret(value, isSession ? "refresh" : "token")
-      : await logins.byPassword(...parseBasic(scheme, value), address());
+      : await loginByBasic(logins, header, address());
   return {
     caller: await callerOf(access, login.account, login.credential),
     expiresAt: login.credential?.expiresAt ?? Number.POSITIVE_INFINITY,
@@ -175,15 +170,11 @@ function scopesOf({ access }: VerifiedClaims): readonly Scope[] {
   return access.map(({ type, name, actions }) => ({ resource: `${type}:${name}`, actions }));
 }
 
-/** https://www.rfc-editor.org/rfc/rfc7617: "the user-id itself cannot include a colon" */
-function parseBasic(scheme: string, value: string): [string, string] {
-  const text = scheme.toLowerCase() === "basic" ? Buffer.from(value, "base64").toString("utf8") : "";
-  const colon = text.indexOf(":");
-  if (colon < 0) {
-    throw new RegistryError(
-      "UNAUTHORIZED",
-      "the Authorization header is neither Basic nor Bearer as they are written",
-    );
-  }
-  return [text.slice(0, colon), text.slice(colon + 1)];
+function loginByBasic(logins: Logins, header: string, address: string): Promise<Login> {
+  const pair = parseBasic(header);
+  if (pair) return logins.byPassword(...pair, address);
+  throw new RegistryError(
+    "UNAUTHORIZED",
+    "the Authorization header is neither Basic nor Bearer as they are written",
+  );
 }

@@ -1,5 +1,6 @@
 import { quote } from "../oci/errors.ts";
 import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
+import { allAccounts } from "./accounts.ts";
 import { isAccountName } from "./identities.ts";
 
 /** The source and the group of accounts that come from a file of passwords: roles can be given to the group. */
@@ -87,15 +88,4 @@ export async function followPasswordFile(
     (name) => `there is another account ${name}: the line of the file is passed over`,
   );
   return { plan, faults: [...file.faults, ...taken] };
-}
-
-async function allAccounts(access: AccessMetadata): Promise<readonly AccountRow[]> {
-  const found: AccountRow[] = [];
-  let after: string | undefined;
-  do {
-    const page = await access.listAccounts({ limit: 1000, ...(after === undefined ? {} : { after }) });
-    found.push(...page.items);
-    after = page.next;
-  } while (after !== undefined);
-  return found;
 }

@@ -2,6 +2,7 @@ import { createHmac, randomBytes } from "node:crypto";
 import { RegistryError } from "../oci/errors.ts";
 import type { AccessMetadata, AccountRow, CredentialRow } from "../store/metadata/access.ts";
 import type { AttemptLimiter } from "./attempts.ts";
+import { dropOldest } from "./bounded.ts";
 import type { PasswordChecker } from "./passwords.ts";
 import { isSecret, secretHash } from "./secrets.ts";
 
@@ -106,10 +107,7 @@ function rememberRight(passwords: PasswordChecker, now: () => number) {
       const right = await passwords.verify(password, account?.password);
       if (!right || account?.password === undefined) return false;
       until.set(digestOf(account.password, password), now() + rememberMs);
-      for (const oldest of until.keys()) {
-        if (until.size <= mostRemembered) break;
-        until.delete(oldest);
-      }
+      dropOldest(until, mostRemembered);
       return true;
     },
   };

@@ -1,5 +1,6 @@
 import { RegistryError } from "../oci/errors.ts";
 import type { Registry } from "../registry/registry.ts";
+import { dropOldest } from "./bounded.ts";
 import { actorOf, type Caller } from "./identities.ts";
 
 /** How much somebody may ask for; what is absent is not limited. */
@@ -57,8 +58,7 @@ export function createRequestLimits(
     bucket.filledAt = now();
     buckets.delete(key);
     buckets.set(key, bucket); // the newest last
-    const [oldest] = buckets.keys();
-    if (buckets.size > mostRemembered && oldest !== undefined) buckets.delete(oldest);
+    dropOldest(buckets, mostRemembered);
     return bucket;
   };
   const take = (key: string, perMinute: number | undefined, what: string): void => {
@@ -120,8 +120,7 @@ function tooMany(limit: string, waitMs: number): RegistryError {
 function sessionsOf(uploads: Map<string, Map<string, number>>, key: string): Map<string, number> {
   const known = uploads.get(key) ?? new Map<string, number>();
   uploads.set(key, known);
-  const [oldest] = uploads.keys();
-  if (uploads.size > mostRemembered && oldest !== undefined) uploads.delete(oldest);
+  dropOldest(uploads, mostRemembered);
   return known;
 }
 

@@ -1,3 +1,4 @@
+import { parseBasic } from "../access/basic-credentials.ts";
 import type { Login, Logins } from "../access/logins.ts";
 import type { PeopleLogin } from "../access/oidc/oidc.ts";
 import type { Workloads } from "../access/oidc/workloads.ts";
@@ -88,12 +89,10 @@ async function readQuery(
 }
 
 async function loginByHeader(logins: Logins, header: string, address: () => string): Promise<Login> {
-  const [, encoded] = /^basic +(\S+)$/i.exec(header) ?? [];
-  const text = encoded === undefined ? "" : Buffer.from(encoded, "base64").toString("utf8");
-  const colon = text.indexOf(":");
-  if (colon < 0)
+  const pair = parseBasic(header);
+  if (!pair)
     throw new RegistryError("UNAUTHORIZED", "log in with user name and password, or user name and token");
-  return byPair(logins, text.slice(0, colon), text.slice(colon + 1), address);
+  return byPair(logins, ...pair, address);
 }
 
 /** Docker sends what it logs in again with as the password of `<token>` to services that know no POST. */

@@ -1,7 +1,8 @@
+import type { DeviceLogin } from "../../client/provider-login.ts";
 import type { AccessMetadata, AccountRow } from "../../store/metadata/access.ts";
 import { createIssuerKeys } from "./issuers.ts";
 import { accountOfPerson } from "./people.ts";
-import { createProvider, type DeviceLogin, type StartedLogin } from "./provider.ts";
+import { createProvider, type StartedLogin } from "./provider.ts";
 
 /** The provider at which people log in, as the settings say. */
 export interface OidcSettings {

@@ -1,5 +1,6 @@
 import type { JWTPayload } from "jose";
 import * as oidc from "openid-client";
+import type { DeviceLogin } from "../../client/provider-login.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { IssuerKeys } from "./issuers.ts";
 
@@ -19,17 +20,6 @@ export interface StartedLogin {
   readonly nonce: string;
   /** PKCE: proves that who ends the login began it. https://www.rfc-editor.org/rfc/rfc7636 */
   readonly verifier: string;
-}
-
-/** A login by device that was begun. https://www.rfc-editor.org/rfc/rfc8628#section-3.2 */
-export interface DeviceLogin {
-  readonly deviceCode: string;
-  readonly userCode: string;
-  readonly verificationUri: string;
-  readonly verificationUriComplete?: string;
-  /** Seconds. */
-  readonly expiresIn: number;
-  readonly interval: number;
 }
 
 /** An OpenID Connect provider. Its methods reject with UNAUTHORIZED, DENIED or UNAVAILABLE. */

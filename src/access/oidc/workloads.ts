@@ -2,6 +2,7 @@ import { decodeJwt, type JWTPayload } from "jose";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryPattern } from "../../oci/repository-patterns.ts";
 import type { AccessMetadata, AccountRow } from "../../store/metadata/access.ts";
+import { allAccounts } from "../accounts.ts";
 import type { Role } from "../roles.ts";
 import { makeCredentialId, makeSecret, secretHash } from "../secrets.ts";
 import type { IssuerKeys } from "./issuers.ts";
@@ -156,13 +157,8 @@ async function prepareAccounts(rules: readonly WorkloadRule[], access: AccessMet
       if (holder.kind === "account" && !isWanted) await access.removeGrant({ subject, role, repositories });
     }
   }
-  let after: string | undefined;
-  do {
-    const page = await access.listAccounts({ limit: 1000, ...(after === undefined ? {} : { after }) });
-    for (const { name, source } of page.items) {
-      if (source === workloadSource && !rules.some((rule) => rule.name === name))
-        await access.deleteAccount(name);
-    }
-    after = page.next;
-  } while (after !== undefined);
+  for (const { name, source } of await allAccounts(access)) {
+    if (source === workloadSource && !rules.some((rule) => rule.name === name))
+      await access.deleteAccount(name);
+  }
 }
