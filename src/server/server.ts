@@ -31,8 +31,8 @@ export interface RunningServer {
 
 /** A server in this process. */
 export interface ServerProcess extends RunningServer {
-  /** What this process counted. */
-  snapshot(): Snapshot;
+  /** What this process counted. Which manifests were pulled from it is in the metadata then. */
+  report(): Promise<Snapshot>;
 }
 
 export interface ServerOptions {
@@ -106,7 +106,10 @@ async function compose(
     pages,
     latestOf,
     api: createLazyApi(
-      { store, tagging, feed, onNewRules: indexing.restart, administration: access?.administration },
+      {
+        store: { ...store, pulls: pullsOfAll(store, collect) },
+        ...{ tagging, feed, onNewRules: indexing.restart, administration: access?.administration },
+      },
       gate.authorize,
     ),
     log,
@@ -126,7 +129,10 @@ async function compose(
   return {
     address: listener.address,
     access: access ? "accounts" : "open",
-    snapshot: metrics.snapshot,
+    async report() {
+      await writePulls(store, log);
+      return metrics.snapshot();
+    },
     stop() {
       state.stopping = true;
       return closeAll(closing);
@@ -213,9 +219,22 @@ function createPages(
 
 /** Writes down now and then when manifests were pulled. */
 function startFlushing(store: Store, log: Log) {
-  return setInterval(() => {
-    store.pulls.flush().catch((error) => log.error({ err: error }, "could not write down what was pulled"));
-  }, flushMs);
+  return setInterval(() => writePulls(store, log), flushMs);
+}
+
+async function writePulls({ pulls }: Store, log: Log): Promise<void> {
+  await pulls.flush().catch((error) => log.error({ err: error }, "could not write down what was pulled"));
+}
+
+/** Retention has to know what was pulled from every worker process: each writes that down before it reports. */
+function pullsOfAll({ pulls }: Store, collect: ServerOptions["collect"]): Store["pulls"] {
+  return {
+    ...pulls,
+    async flush() {
+      await pulls.flush();
+      await collect?.();
+    },
+  };
 }
 
 function startSweep(store: Store, settings: Settings, log: Log) {

@@ -8,7 +8,10 @@ export interface WorkerOrder {
   readonly slots: number;
 }
 
-/** Between the supervisor and its workers. `asker` is the slot of the worker that wants to know. */
+/**
+ * Between the supervisor and its workers. `asker` is the slot of the worker that wants to know. Before a worker reports,
+ * it writes down what was pulled from it.
+ */
 export type WorkerMessage =
   | { readonly kind: "ready"; readonly address: string }
   | { readonly kind: "failed"; readonly reason: string; readonly wrongSettings: boolean }

@@ -18,8 +18,8 @@ async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
     });
   try {
     const server = await startServer({ settings, slot, slots, collect });
-    process.on("message", (message: WorkerMessage) => {
-      if (message.kind === "collect") send({ ...message, kind: "report", snapshot: server.snapshot() });
+    process.on("message", async (message: WorkerMessage) => {
+      if (message.kind === "collect") send({ ...message, kind: "report", snapshot: await server.report() });
       if (message.kind === "collected") {
         waiting.get(message.id)?.(message.snapshots);
         waiting.delete(message.id);

@@ -16,6 +16,8 @@ tags:
     immutable: [versions]
     manual-floats: refuse
     retain: { newest: 2 }
+  - repositories: ["pulled/*"]
+    retain: { newest: 1, pulled-within: 1h }
   - repositories: ["fallback/*"]
     latest-fallback: true
 `;
@@ -291,13 +293,26 @@ describe("the management API of tags", () => {
     );
   });
 
+  test("retention knows at once what was pulled, whichever worker was asked", async () => {
+    const repository = "pulled/api";
+    const tags = Array.from({ length: 10 }, (_, at) => `build-${at}`);
+    for (const tag of [...tags, "newest"]) await push(repository, tag, tag);
+    for (const tag of tags) {
+      const url = `${berth.url}/v2/${repository}/manifests/${tag}`;
+      await (await fetch(url, { headers: { connection: "close" } })).arrayBuffer();
+    }
+    const plan = (await ask(`/tags/retention?repository=${repository}`)).body.lines;
+    const pulled = plan.filter(({ reason }) => reason === "was pulled less than an hour ago");
+    expect(pulled.map(({ tag }) => tag)).toEqual(tags);
+  });
+
   test("stored rules come behind those of the settings, are checked, and every worker follows them", async () => {
     const first = await ask("/tags/rules");
-    expect(first.body.rules.map(({ source }) => source)).toEqual(["settings", "settings"]);
+    expect(first.body.rules.map(({ source }) => source)).toEqual(["settings", "settings", "settings"]);
     const rule = { repositories: ["stored/*"], float: ["latest"] };
     const { version } = first.body;
     const put = await ask("/tags/rules", { version, rules: [rule] }, "PUT");
-    expect(put.body.rules.map(({ source }) => source)).toEqual(["settings", "settings", "stored"]);
+    expect(put.body.rules.map(({ source }) => source)).toEqual(["settings", "settings", "settings", "stored"]);
     for (let round = 0; round < 6; round++) {
       const answer = await push(`stored/r${round}`, "a", "1.0.0");
       expect(answer.headers.get("oci-tag")).toBe("1.0.0, latest");
