@@ -19,7 +19,7 @@ export interface Authenticator {
    * @throws RegistryError UNAUTHORIZED; TOOMANYREQUESTS
    */
   authenticate(authorization: string | null, address: () => string): Eventually<Caller>;
-  /** Sees to it that the next request knows of a change that was made here. */
+  /** Sees to it that the next request knows of every change until now. */
   recheck(): void;
   /** Writes down which credentials were used, when. */
   flush(): Promise<void>;

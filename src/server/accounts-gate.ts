@@ -61,7 +61,10 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
     return {
       ...{ actor, asker, record: recorderOf(auditLog, asker, need, request.method, path) },
       mayRead: (repository) => guard.isPermitted("pull", repository),
-      recheck: async () => authorize(request, need, connection),
+      recheck: async () => {
+        authenticator.recheck(); // an event that is passed over is not told again: here a right counts at once
+        return authorize(request, need, connection);
+      },
     };
   };
 

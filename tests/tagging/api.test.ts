@@ -312,7 +312,12 @@ describe("the management API of tags", () => {
     const rule = { repositories: ["stored/*"], float: ["latest"] };
     const { version } = first.body;
     const put = await ask("/tags/rules", { version, rules: [rule] }, "PUT");
-    expect(put.body.rules.map(({ source }) => source)).toEqual(["settings", "settings", "settings", "stored"]);
+    expect(put.body.rules.map(({ source }) => source)).toEqual([
+      "settings",
+      "settings",
+      "settings",
+      "stored",
+    ]);
     for (let round = 0; round < 6; round++) {
       const answer = await push(`stored/r${round}`, "a", "1.0.0");
       expect(answer.headers.get("oci-tag")).toBe("1.0.0, latest");
