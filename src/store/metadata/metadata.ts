@@ -5,6 +5,7 @@ import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
 import type { AccessMetadata } from "./access.ts";
 import type { AuditMetadata } from "./audit.ts";
+import type { CollectionMetadata } from "./collection.ts";
 import type { Eventually, KeysetPage } from "./eventually.ts";
 import type { ManifestRow } from "./manifest-row.ts";
 import type { TagMetadata, TagOutcome } from "./tags.ts";
@@ -121,6 +122,8 @@ export interface Metadata extends TagMetadata {
   readonly access: AccessMetadata;
   /** The record of what was done. */
   readonly audit: AuditMetadata;
+  /** What becomes of content that nothing needs any more. */
+  readonly collection: CollectionMetadata;
 
   /** @throws RegistryError UNAVAILABLE when nothing can be written any more until a restart */
   requireDurable(): Eventually<void>;

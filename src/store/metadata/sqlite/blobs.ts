@@ -53,7 +53,7 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
   );
   const user = prepare<{ digest: Digest }, [number, number]>(
     `SELECT m.digest FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id
-     WHERE e.blob_id = ? AND m.repository_id = ? LIMIT 1`,
+     WHERE e.blob_id = ? AND e.repository_id = ? LIMIT 1`,
   );
   const unlink = prepare<null, [number, number, number]>(
     "UPDATE blob_links SET deleted_at = ?, unclaimed = 0 WHERE repository_id = ? AND blob_id = ?",

@@ -4,9 +4,10 @@ import { RegistryError } from "../../../oci/errors.ts";
 import { isIndex, type Manifest, parseManifest, referrerDescriptor } from "../../../oci/manifests.ts";
 import { isForeignLayerType, isManifestType } from "../../../oci/media-types.ts";
 import type { RepositoryName } from "../../../oci/names.ts";
-import type { ManifestRow } from "../manifest-row.ts";
+import type { BlobLeases } from "../collection.ts";
 import type { SqliteDatabase } from "./database.ts";
 import { createReferrerRows } from "./referrers.ts";
+import { createRemovedManifestRows, type RemovedManifest } from "./removed-manifests.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
 /** What a manifest names, found in its repository. */
@@ -37,10 +38,7 @@ export interface ManifestRows {
   /** Removes a manifest that is removable and has no tags. It is kept aside, so that it can be brought back. */
   remove(repositoryId: number, digest: Digest, now: number, change: number): void;
   /** What was removed and can be brought back, with the change that did it. */
-  findRemoved(
-    repositoryId: number,
-    digest: Digest,
-  ): { readonly bytes: Uint8Array; readonly media_type: string; readonly removed_in: number } | undefined;
+  findRemoved(repositoryId: number, digest: Digest): RemovedManifest | undefined;
   /**
    * Brings back what was removed, with what it lists. @throws RegistryError MANIFEST_UNKNOWN; MANIFEST_BLOB_UNKNOWN when
    * its blobs are gone
@@ -48,9 +46,14 @@ export interface ManifestRows {
   restore(repositoryId: number, repository: RepositoryName, digest: Digest, now: number): void;
 }
 
-export function createManifestRows(database: SqliteDatabase, repositories: RepositoryRows): ManifestRows {
+export function createManifestRows(
+  database: SqliteDatabase,
+  repositories: RepositoryRows,
+  leases: BlobLeases,
+): ManifestRows {
   const { prepare } = database;
   const referrers = createReferrerRows(database);
+  const removed = createRemovedManifestRows(database, leases.toldMs);
   const findEdges = createEdgeFinder(database);
   const find = prepare<{ id: number }, [number, string]>(
     "SELECT id FROM manifests WHERE repository_id = ? AND digest = ?",
@@ -62,8 +65,8 @@ export function createManifestRows(database: SqliteDatabase, repositories: Repos
     `INSERT INTO manifests (repository_id, digest, media_type, size, pushed_at, bytes)
      VALUES (?, ?, ?, ?, ?, ?) RETURNING id`,
   );
-  const addBlob = prepare<null, [number, number]>(
-    "INSERT INTO manifest_blobs (manifest_id, blob_id) VALUES (?, ?)",
+  const addBlob = prepare<null, [number, number, number]>(
+    "INSERT INTO manifest_blobs (manifest_id, blob_id, repository_id) VALUES (?, ?, ?)",
   );
   const addChild = prepare<null, [number, number]>(
     "INSERT INTO manifest_children (parent_id, child_id) VALUES (?, ?)",
@@ -74,27 +77,17 @@ export function createManifestRows(database: SqliteDatabase, repositories: Repos
   const parent = prepare<{ digest: Digest }, [number]>(
     "SELECT m.digest FROM manifest_children e JOIN manifests m ON m.id = e.parent_id WHERE e.child_id = ? LIMIT 1",
   );
-  const removeBlobs = prepare<null, [number]>("DELETE FROM manifest_blobs WHERE manifest_id = ?");
   const removeChildren = prepare<null, [number]>("DELETE FROM manifest_children WHERE parent_id = ?");
   const remove = prepare<null, [number]>("DELETE FROM manifests WHERE id = ?");
-  const keepAside = prepare<null, [number, string, string, Uint8Array, number, number]>(
-    "INSERT OR REPLACE INTO removed_manifests VALUES (?, ?, ?, ?, ?, ?)",
-  );
-  const findAside = prepare<ManifestRow & { media_type: string; removed_in: number }, [number, string]>(
-    "SELECT digest, media_type, bytes, removed_in FROM removed_manifests WHERE repository_id = ? AND digest = ?",
-  );
-  const dropAside = prepare<null, [number, string]>(
-    "DELETE FROM removed_manifests WHERE repository_id = ? AND digest = ?",
-  );
 
   const insertManifest = (repositoryId: number, added: NewManifest, edges: Edges, now: number): void => {
     const { digest, bytes, manifest } = added;
     const row = insert.get(repositoryId, digest, manifest.mediaType, bytes.byteLength, now, bytes);
     if (!row) throw new Error("INSERT returned no row");
-    for (const blobId of edges.blobs.keys()) addBlob.run(row.id, blobId);
+    for (const blobId of edges.blobs.keys()) addBlob.run(row.id, blobId, repositoryId);
     for (const childId of edges.children) addChild.run(row.id, childId);
     repositories.countManifests(repositoryId, 1);
-    dropAside.run(repositoryId, digest);
+    removed.drop(repositoryId, digest);
     if (manifest.subject) {
       referrers.add(
         repositoryId,
@@ -142,15 +135,17 @@ export function createManifestRows(database: SqliteDatabase, repositories: Repos
       if (!row || !stored) return;
       const { subject } = parseManifest(stored.bytes, stored.media_type);
       if (subject) referrers.remove(repositoryId, subject.digest, digest);
-      removeBlobs.run(row.id);
       removeChildren.run(row.id);
+      removed.keep({
+        ...{ id: row.id, repositoryId, digest, now, change },
+        ...{ mediaType: stored.media_type, bytes: stored.bytes },
+      });
       remove.run(row.id);
       repositories.countManifests(repositoryId, -1);
-      keepAside.run(repositoryId, digest, stored.media_type, stored.bytes, now, change);
     },
-    findRemoved: (repositoryId, digest) => findAside.get(repositoryId, digest) ?? undefined,
+    findRemoved: removed.find,
     restore(repositoryId, repository, digest, now) {
-      const aside = findAside.get(repositoryId, digest);
+      const aside = removed.find(repositoryId, digest);
       if (!aside) {
         throw new RegistryError(
           "MANIFEST_UNKNOWN",
@@ -159,7 +154,7 @@ export function createManifestRows(database: SqliteDatabase, repositories: Repos
       }
       const manifest = parseManifest(aside.bytes, aside.media_type);
       for (const child of isIndex(manifest) ? manifest.manifests : []) {
-        if (findAside.get(repositoryId, child.digest))
+        if (removed.find(repositoryId, child.digest))
           rows.restore(repositoryId, repository, child.digest, now);
       }
       const edges = findEdges(repositoryId, repository, manifest);

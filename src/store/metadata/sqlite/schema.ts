@@ -1,6 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
+import { collectionTables } from "./collection/schema.ts";
 import { tagTables } from "./tags/schema.ts";
 import { usageTables } from "./usage-schema.ts";
 
@@ -107,6 +108,7 @@ const migrations: readonly string[] = [
   auditTables,
   usageTables,
   usedTokenTables,
+  collectionTables,
 ];
 
 /** The version that this program writes. */

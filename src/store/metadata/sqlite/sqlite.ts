@@ -1,8 +1,10 @@
+import { type BlobLeases, defaultLeases } from "../collection.ts";
 import type { Metadata } from "../metadata.ts";
 import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
 import { createAuditMetadata } from "./audit.ts";
 import { createBlobMetadata } from "./blobs.ts";
+import { createHolds } from "./collection/holds.ts";
 import { openDatabase } from "./database.ts";
 import { createManifestRows } from "./manifest-rows.ts";
 import { createManifestMetadata } from "./manifests.ts";
@@ -16,10 +18,14 @@ import { createUsageMetadata } from "./usage.ts";
  * Metadata in one SQLite file at `path`, made if it is not there. Several processes may open it.
  * @param policies decides, inside the transactions, what happens to tags; absent, what is asked for and nothing else
  */
-export function openSqliteMetadata(path: string, policies: TagPolicies = () => plainPolicy): Metadata {
+export function openSqliteMetadata(
+  path: string,
+  policies: TagPolicies = () => plainPolicy,
+  leases: BlobLeases = defaultLeases,
+): Metadata {
   const database = openDatabase(path);
   const repositories = createRepositoryRows(database);
-  const manifests = createManifestRows(database, repositories);
+  const manifests = createManifestRows(database, repositories, leases);
   const tags = createTagMetadata(database, repositories, manifests, policies);
   return {
     ...createBlobMetadata(database, repositories),
@@ -30,6 +36,7 @@ export function openSqliteMetadata(path: string, policies: TagPolicies = () => p
     ...createUsageMetadata(database),
     access: createAccessMetadata(database),
     audit: createAuditMetadata(database),
+    collection: createHolds(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),
