@@ -1,3 +1,4 @@
+import { credentialName } from "../access/accounts.ts";
 import { type AccountAdministration, createAccountAdministration } from "../access/administration.ts";
 import { createAttemptLimiter } from "../access/attempts.ts";
 import { createAuditLog } from "../access/audit.ts";
@@ -79,12 +80,16 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
     passwords: createPasswordChecker(),
     failed: (account, address, detail) => auditLog.note(failedLogin(account, address, detail)),
   });
-  const authenticator = createAuthenticator({ access, logins, signer });
+  const authenticator = createAuthenticator({
+    ...{ access, logins, signer },
+    loggedIn: ({ account, credential }, address) =>
+      auditLog.note(login(account, address, credentialName(credential))),
+  });
   const changing = { access, record: auditLog.record, changed: authenticator.recheck, logins };
   const accounts = createAccountAdministration(changing);
   const { people, workloads } = await openProviders(settings, access);
-  const loggedIn: LoginRecorder = (account, request, connection, detail) =>
-    auditLog.note(login(account, addressOf(request, connection), detail));
+  const loggedIn: LoginRecorder = (account, request, connection, credential, detail) =>
+    auditLog.note(login(account, addressOf(request, connection), credential, detail));
   const upkeep = await startUpkeep(options, access, authenticator, workloads);
   const limits = settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) };
   return {
@@ -166,15 +171,15 @@ async function openProviders(settings: Settings, access: AccessMetadata): Promis
   return createProviders(settings, access);
 }
 
-function login(account: AccountRow, address: string, detail: string): AuditEntry {
+function login(account: AccountRow, address: string, credential: string, detail?: string): AuditEntry {
   return {
     at: Date.now(),
     actor: account.name,
-    credential: account.source,
+    credential,
     address,
     action: "login",
     outcome: "done",
-    detail,
+    ...(detail === undefined ? {} : { detail }),
   };
 }
 

@@ -37,7 +37,7 @@ export function createLoginPages(options: LoginPagesOptions): Pages {
       const kept = decode(readCookie(request, stateCookie));
       if (!kept) throw new RegistryError("UNAUTHORIZED", `the login was not begun here: go to ${base}/login`);
       const account = await people.finish(new URL(`${base}/login/callback?${query}`), kept);
-      loggedIn(account, request, connection, "by browser");
+      loggedIn(account, request, connection, "browser");
       const session = await makeRefreshToken(access, { account }, "browser", people.sessionMs);
       return redirect(kept.target, [
         cookie(stateCookie, "", base, 0, "Lax"),
