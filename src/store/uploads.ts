@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { unlinkIfThere } from "../registry/files/durable.ts";
 import { hashFile } from "../registry/files/hash-file.ts";
 import { asStorageError, interrupted, receive } from "../registry/files/receive.ts";
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
 import type { BlobFiles } from "./blobs/files.ts";
-import { type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
+import { type Metadata, type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
 import type { DigestNote } from "./upload-claims.ts";
 import type { UploadFiles } from "./upload-files.ts";
 
@@ -20,8 +21,8 @@ export interface UploadOptions {
   readonly blobs: BlobFiles;
   /** Whether the store holds a blob already. */
   readonly find: (digest: Digest) => Promise<StoredBlob | undefined>;
-  /** Makes a durable, verified blob visible in a repository. */
-  readonly link: (repository: RepositoryName, blob: StoredBlob, received: number) => Promise<void>;
+  /** Makes a durable, verified blob visible in a repository, as `linkStoredBlob` of the metadata. */
+  readonly link: Metadata["linkStoredBlob"];
   /** A transfer that stands still for this long is given up. */
   readonly stallMs: number;
 }
@@ -61,12 +62,17 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     checkDigest(expected, actual, file.size);
     const blob = { digest: expected, size: file.size };
     const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
-    // A file that was lost or damaged is replaced by what was just verified.
-    const known =
-      bytes !== undefined || ((await find(expected)) && (await blobs.isWhole(expected, file.size)));
-    if (!known) await blobs.adopt(file.path, file.handle.fd, expected);
-    await link(repository, bytes ? { ...blob, bytes } : blob, file.size);
-    if (known) await unlink(file.path);
+    if (bytes) await link(repository, { ...blob, bytes }, file.size);
+    else {
+      // A file that was lost or damaged is replaced by what was just verified.
+      let isStored = (await find(expected)) !== undefined && (await blobs.isWhole(expected, file.size));
+      do {
+        if (!isStored) await blobs.adopt(file.path, file.handle.fd, expected);
+        // Not there any more when nobody else needed it and a collection took it away: it is stored again.
+        isStored = await link(repository, blob, file.size, () => blobs.isWholeNow(expected, file.size));
+      } while (!isStored);
+    }
+    await unlinkIfThere(file.path);
   };
 
   const append = async (

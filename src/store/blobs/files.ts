@@ -1,4 +1,5 @@
-import { link, rename, stat, unlink } from "node:fs/promises";
+import { statSync } from "node:fs";
+import { link, rename, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
@@ -9,9 +10,11 @@ export interface BlobFiles {
   pathOf(digest: Digest): string;
   /** Whether the blob's file is there and has `size` bytes. */
   isWhole(digest: Digest, size: number): Promise<boolean>;
+  /** As `isWhole`, at once: for use inside a transaction. */
+  isWholeNow(digest: Digest, size: number): boolean;
   /**
    * Makes the file at `path`, open as `fd`, whose digest was verified, the blob's file. Resolves when the bytes and
-   * the file's name are durable; the file at `path` is gone then.
+   * the file's name are durable. It keeps its name `path` too: whoever removes blobs may still take the other one.
    */
   adopt(path: string, fd: number, digest: Digest): Promise<void>;
 }
@@ -40,6 +43,7 @@ export function createBlobFiles(root: string): BlobFiles {
       });
       return found?.size === size;
     },
+    isWholeNow: (digest, size) => statSync(pathOf(digest), { throwIfNoEntry: false })?.size === size,
     async adopt(path, fd, digest) {
       const target = pathOf(digest);
       const folder = dirname(target);
@@ -49,10 +53,11 @@ export function createBlobFiles(root: string): BlobFiles {
       const taken = !(await linkFile(path, target, folder));
       if (taken) {
         await syncFile(fd);
-        await rename(path, target);
+        await link(path, `${path}.whole`);
+        await rename(`${path}.whole`, target);
         await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
-        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder), unlink(path)]);
+        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder)]);
       }
     },
   };
