@@ -10,10 +10,15 @@ export const commands: CommandTable = [
         summary: "Run the registry until a signal ends it",
         load: async () => (await import("./commands/serve.ts")).serve,
       },
+    ],
+  },
+  {
+    title: "Keeping a server's data",
+    commands: [
       {
-        words: "healthcheck",
-        summary: "Tell whether the server on this machine is well",
-        load: async () => (await import("./commands/healthcheck.ts")).healthcheck,
+        words: "verify",
+        summary: "Check that all of it is there and whole",
+        load: async () => (await import("./commands/verify.ts")).verify,
       },
     ],
   },

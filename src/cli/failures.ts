@@ -47,9 +47,10 @@ function flagFor({ message, cause }: RegistryError): string {
   const failure = cause instanceof TransportError ? cause.failure : undefined;
   if (failure === "certificate") return " (--ca-file FILE)";
   if (failure === "no-tls") return " (--plain-http)";
-  if (/\bthe CA file "/.test(message)) return " (--ca-file)";
   // Only this machine is spoken to in plain HTTP without being asked to.
-  return /: use HTTPS\b/.test(message) ? " (--ca-file FILE, of its certificate's authority)" : "";
+  return /: (?:try again, or )?use HTTPS\b/.test(message)
+    ? " (--ca-file FILE, of its certificate's authority)"
+    : "";
 }
 
 interface SystemError extends Error {

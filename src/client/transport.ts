@@ -74,7 +74,6 @@ export type TransportFailure =
   | "reset"
   | "certificate"
   | "no-tls"
-  | "wants-tls"
   | "no-http"
   | "proxy"
   | "other";

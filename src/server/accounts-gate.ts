@@ -8,10 +8,10 @@ import type { createRequestLimits } from "../access/request-limits.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
+import type { AddressOf } from "./addresses.ts";
 import type { Caller as ApiCaller, Authorize, Need } from "./api/operations.ts";
 import { recorderOf, recordRefusal } from "./api-record.ts";
 import { createAuditTrail, type GuardedEntry } from "./audit-trail.ts";
-import type { Forwarding } from "./forwarding.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { RouteKind } from "./routes.ts";
 import { credentialsOf } from "./sessions.ts";
@@ -20,10 +20,10 @@ import { challengeHeader } from "./token-realm.ts";
 export interface AccountsGateOptions {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
-  /** The registry's name in challenges. */
-  readonly service: string;
+  /** Where this server is for its clients, when that is not what their requests say. */
+  readonly publicUrl: string | undefined;
   readonly auditLog: AuditLog;
-  readonly forwarding: Forwarding;
+  readonly addressOf: AddressOf;
   readonly limits?: RequestLimits;
 }
 
@@ -31,8 +31,7 @@ type RequestLimits = ReturnType<typeof createRequestLimits>;
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, service, auditLog, limits } = options;
-  const { addressOf, baseUrlOf } = options.forwarding;
+  const { registry, authenticator, publicUrl, auditLog, addressOf, limits } = options;
   const trail = createAuditTrail(auditLog, addressOf);
   const entries = new WeakMap<Caller, GuardedEntry>();
 
@@ -47,7 +46,7 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
   };
 
   const authorize: Authorize = async (request, need, connection): Promise<ApiCaller> => {
-    const header = credentialsOf(request, () => baseUrlOf(request, connection));
+    const header = credentialsOf(request);
     const address = addressOf(request, connection);
     const caller = await authenticator.authenticate(header, () => address);
     const { guard, actor } = entryOf(caller);
@@ -83,10 +82,9 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
     authorize,
     // Safe: every entry was made above.
     finished: (event) => trail({ ...event, entry: event.entry as GuardedEntry | undefined }),
-    refusalHeaders(error, request, connection): Record<string, string> {
+    refusalHeaders(error, request): Record<string, string> {
       if (error.code !== "UNAUTHORIZED") return {};
-      const place = { baseUrl: baseUrlOf(request, connection), service };
-      return { "www-authenticate": challengeHeader(request, place, wantedScope(error)) };
+      return { "www-authenticate": challengeHeader(request, publicUrl, wantedScope(error)) };
     },
   };
 }
@@ -120,12 +118,10 @@ function checkKnock(caller: Caller, kind: string): Caller {
 function checkNeed(caller: Caller, guard: Guard, need: Need): void {
   if (need.kind === "nothing") return;
   const wants = { detail: [{ Type: "registry", Name: "management", Action: "*" }] };
-  const isAnonymous = caller.identity.kind === "anonymous";
-  if (isAnonymous && !(need.kind === "repository" && need.action === "pull")) {
+  if (caller.identity.kind === "anonymous" && !(need.kind === "repository" && need.action === "pull")) {
     throw new RegistryError("UNAUTHORIZED", "log in to use the management API", wants);
   }
-  // What nobody in particular may read needs no token: one that says so is as good as none.
-  if (!isAnonymous && caller.scopes && !covers(caller.scopes, [managementScope])) {
+  if (caller.scopes && !covers(caller.scopes, [managementScope])) {
     throw new RegistryError(
       "UNAUTHORIZED",
       `the bearer token was not made for ${formatScope(managementScope)}`,

@@ -9,9 +9,7 @@ import type { Api } from "./api/app.ts";
 import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
 import { createChangeFeed } from "./change-feed.ts";
-import { allowOrigins } from "./cors.ts";
 import { type Announce, ensureAdministrator } from "./first-administrator.ts";
-import { createForwarding, type Forwarding } from "./forwarding.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { createLatestFallback } from "./latest-fallback.ts";
@@ -98,8 +96,7 @@ async function compose(
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
-  const forwarding = createForwarding(settings);
-  const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce, forwarding });
+  const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce });
   closing.push(() => access?.close());
   const watchers = watchersOf(settings, gate);
   const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
@@ -108,7 +105,6 @@ async function compose(
     gate,
     pages,
     latestOf,
-    prefixOf: forwarding.prefixOf,
     api: createLazyApi(
       {
         store: { ...store, pulls: pullsOfAll(store, collect) },
@@ -119,10 +115,7 @@ async function compose(
     log,
     metrics,
   });
-  const listener = listen({
-    ...{ settings, log, shared: slots > 1 },
-    handle: allowOrigins(handle, settings.cors.origins),
-  });
+  const listener = listen({ settings, shared: slots > 1, handle, log });
   closing.push(() => listener.stop(settings["stop-seconds"] * 1000));
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
@@ -140,10 +133,9 @@ async function compose(
       await writePulls(store, log);
       return metrics.snapshot();
     },
-    async stop() {
+    stop() {
       state.stopping = true;
-      await Bun.sleep(settings["drain-seconds"] * 1000);
-      await closeAll(closing);
+      return closeAll(closing);
     },
   };
 }
@@ -154,9 +146,8 @@ async function logRuleFaults(store: Store, tagging: Tagging, log: Log): Promise<
   for (const fault of [...errors, ...notes]) log.warn({ fault }, "rules for tags");
 }
 
-interface Entrance extends Required<Pick<ServerOptions, "slot" | "slots">> {
+interface AnnounceOption {
   readonly announce: Announce | undefined;
-  readonly forwarding: Forwarding;
 }
 
 /** Decides who gets in. What accounts need is loaded where there are some: an open registry starts without. */
@@ -164,7 +155,7 @@ async function openAccess(
   store: Store,
   settings: Settings,
   log: Log,
-  { slot, slots, announce, forwarding }: Entrance,
+  { slot, slots, announce }: Required<Pick<ServerOptions, "slot" | "slots">> & AnnounceOption,
 ): Promise<{ gate: Gate; access?: Access }> {
   const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
   const { quotas } = settings;
@@ -176,7 +167,6 @@ async function openAccess(
     registry,
     metadata: store.metadata,
     settings,
-    forwarding,
     publicPull: mode.publicPull,
     processes: slots,
     isFirst: slot === 0,

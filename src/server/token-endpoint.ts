@@ -1,4 +1,3 @@
-import { credentialName } from "../access/accounts.ts";
 import { parseBasic } from "../access/basic-credentials.ts";
 import type { Login, Logins } from "../access/logins.ts";
 import type { PeopleLogin } from "../access/oidc/oidc.ts";
@@ -23,13 +22,12 @@ export interface TokenEndpointOptions {
   readonly loggedIn: LoginRecorder;
 }
 
-/** Records who logged in and by what: `password`, `token abc`, `device`, `browser`. */
+/** Records who logged in, and how. */
 export type LoginRecorder = (
   account: AccountRow,
   request: Request,
   connection: Connection,
-  credential: string,
-  detail?: string,
+  detail: string,
 ) => void;
 
 /** What a client asks for, in whichever of the two ways. */
@@ -104,7 +102,8 @@ function byPair(logins: Logins, username: string, password: string, address: () 
 }
 
 function wayOf({ credential }: Login): string | undefined {
-  return credential?.kind === "refresh" ? undefined : credentialName(credential);
+  if (credential === undefined) return "by password";
+  return credential.kind === "refresh" ? undefined : `by token ${credential.id}`;
 }
 
 async function readForm(request: Request): Promise<URLSearchParams> {
@@ -151,7 +150,7 @@ async function loginByDevice(
   // "the authorization server [...] error codes": the client goes on asking.
   if (typeof account === "string")
     return jsonResponse(400, { error: account }, { "cache-control": "no-store" });
-  return { form, login: { account }, how: "device", offline: true, refreshMs: people.sessionMs };
+  return { form, login: { account }, how: "by device", offline: true, refreshMs: people.sessionMs };
 }
 
 /** https://www.rfc-editor.org/rfc/rfc8693: a job's token from its issuer becomes one of this registry's. */
@@ -165,7 +164,7 @@ async function exchange(
   const { account, secret, id, expiresAt, subject } = await workloads.exchange(
     form.get("subject_token") ?? "",
   );
-  loggedIn(account, request, connection, `token ${id}`, subject);
+  loggedIn(account, request, connection, `${subject}, token ${id}`);
   return jsonResponse(
     200,
     {

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { mkdtemp, readdir, readFile, rm, truncate, unlink } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, truncate, unlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodedOf } from "../oci/digests.ts";
@@ -42,7 +42,8 @@ test("finishUpload puts back a blob whose file was damaged or lost", () =>
     const store = await openStore({ folder });
     const { registry } = store;
     const file = join(folder, "blobs", "sha256", encodedOf(digest).slice(0, 2), encodedOf(digest));
-    for (const harm of [() => {}, () => truncate(file, 10), () => unlink(file)]) {
+    const flip = () => writeFile(file, new Uint8Array(50_000).fill(8));
+    for (const harm of [() => {}, () => truncate(file, 10), flip, () => unlink(file)]) {
       await harm();
       const { id } = await registry.startUpload(repository);
       await registry.appendUpload(repository, id, streamOf(bytes));
@@ -52,5 +53,30 @@ test("finishUpload puts back a blob whose file was damaged or lost", () =>
     }
     const { source } = await registry.getBlob(repository, digest);
     expect(source).toEqual({ kind: "file", path: file });
+    await store.close();
+  }));
+
+test("the store says of no blob that it exists whose file is lost or has another size", () =>
+  withFolder(async (folder) => {
+    const troubles: string[] = [];
+    const store = await openStore({ folder, troubled: (what) => troubles.push(what) });
+    const { registry } = store;
+    const other = parseRepositoryName("c/d");
+    const file = join(folder, "blobs", "sha256", encodedOf(digest).slice(0, 2), encodedOf(digest));
+    await registry.putBlob(repository, { digest, size: bytes.byteLength }, streamOf(bytes));
+    expect(await registry.mountBlob(other, digest)).toBeDefined();
+    for (const harm of [() => truncate(file, 10), () => unlink(file)]) {
+      await harm();
+      for (const ask of [registry.resolveBlob, registry.getBlob]) {
+        expect(ask(repository, digest)).rejects.toMatchObject({
+          code: "BLOB_UNKNOWN",
+          message: expect.stringContaining("a push of it brings it back"),
+        });
+      }
+      expect(await registry.mountBlob(other, digest)).toBeUndefined();
+    }
+    expect(troubles).toHaveLength(1); // once for each blob
+    await registry.putBlob(other, { digest, size: bytes.byteLength }, streamOf(bytes));
+    expect((await registry.resolveBlob(repository, digest)).size).toBe(50_000);
     await store.close();
   }));

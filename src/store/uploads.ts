@@ -4,14 +4,13 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
-import { unlinkIfThere } from "../registry/files/durable.ts";
 import { hashFile } from "../registry/files/hash-file.ts";
 import { asStorageError, interrupted, receive } from "../registry/files/receive.ts";
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
 import type { BlobFiles } from "./blobs/files.ts";
-import { type Metadata, type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
+import { type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
 import type { DigestNote } from "./upload-claims.ts";
 import type { UploadFiles } from "./upload-files.ts";
 
@@ -19,10 +18,8 @@ import type { UploadFiles } from "./upload-files.ts";
 export interface UploadOptions {
   readonly sessions: UploadFiles;
   readonly blobs: BlobFiles;
-  /** Whether the store holds a blob already. */
-  readonly find: (digest: Digest) => Promise<StoredBlob | undefined>;
-  /** Makes a durable, verified blob visible in a repository, as `linkStoredBlob` of the metadata. */
-  readonly link: Metadata["linkStoredBlob"];
+  /** Makes a durable, verified blob visible in a repository. */
+  readonly link: (repository: RepositoryName, blob: StoredBlob, received: number) => Promise<void>;
   /** A transfer that stands still for this long is given up. */
   readonly stallMs: number;
 }
@@ -38,7 +35,7 @@ const mostProgress = 10_000;
 
 /** Uploads into files beside the blobs: bytes arrive there, are verified, and then become a blob by a change of name. */
 export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobWriter, "putBlob"> {
-  const { sessions, blobs, find, link, stallMs } = options;
+  const { sessions, blobs, link, stallMs } = options;
   // The state of a hash cannot be written down, only the digest so far: another process that ends a session uses it,
   // one that adds to it has all bytes read again at the end.
   const progress = new Map<string, Progress>();
@@ -62,17 +59,10 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     checkDigest(expected, actual, file.size);
     const blob = { digest: expected, size: file.size };
     const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
-    if (bytes) await link(repository, { ...blob, bytes }, file.size);
-    else {
-      // A file that was lost or damaged is replaced by what was just verified.
-      let isStored = (await find(expected)) !== undefined && (await blobs.isWhole(expected, file.size));
-      do {
-        if (!isStored) await blobs.adopt(file.path, file.handle.fd, expected);
-        // Not there any more when nobody else needed it and a collection took it away: it is stored again.
-        isStored = await link(repository, blob, file.size, () => blobs.isWholeNow(expected, file.size));
-      } while (!isStored);
-    }
-    await unlinkIfThere(file.path);
+    // Also where the blob is known: what was just verified takes the place of a file that may be lost or damaged.
+    if (!bytes) await blobs.adopt(file.path, file.handle.fd, expected);
+    await link(repository, bytes ? { ...blob, bytes } : blob, file.size);
+    if (bytes) await unlink(file.path);
   };
 
   const append = async (

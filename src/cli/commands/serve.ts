@@ -1,7 +1,6 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
-import { fromThisMachine, writeAddress } from "../../server/address-file.ts";
 import type { Announce, FirstAdministrator } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { isLoopback, loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
@@ -66,7 +65,6 @@ async function serveUntilStopped(
 ): Promise<number> {
   let settings: Settings;
   let server: RunningServer;
-  const told = untilTold(); // before the start: as a container's first process, it would not even be ended by a signal
   try {
     const { config, ...rest } = flags;
     const given = Object.entries(rest).filter(
@@ -79,22 +77,13 @@ async function serveUntilStopped(
     stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
   }
-  const forget = await writeAddress(settings.data, server.address).catch((error: unknown) => {
-    stderr.write(`berth: berth healthcheck will not find this server: ${explain(error)}\n`);
-    return undefined;
-  });
   stdout.write(greeting(settings, server));
-  await told;
-  await forget?.();
+  await new Promise<void>((done) => {
+    process.once("SIGTERM", done);
+    process.once("SIGINT", done);
+  });
   await server.stop();
   return 0;
-}
-
-function untilTold(): Promise<void> {
-  return new Promise((resolve) => {
-    process.once("SIGTERM", () => resolve());
-    process.once("SIGINT", () => resolve());
-  });
 }
 
 function start(settings: Settings, announce: Announce): Promise<RunningServer> {
@@ -129,8 +118,8 @@ ${login}  docker tag alpine ${host}/library/alpine
 /** What references begin with. Docker takes plain HTTP from 127.0.0.1 and [::1], not from the address of them all. */
 function hostOf(settings: Settings, address: string): string {
   if (settings["public-url"] !== undefined) return new URL(settings["public-url"]).host;
-  const reached = fromThisMachine(address);
-  return reached.slice(reached.indexOf("//") + 2);
+  const host = address.slice(address.indexOf("//") + 2);
+  return host.replace(/^0\.0\.0\.0(?=:)/, "127.0.0.1").replace(/^\[::\](?=:)/, "[::1]");
 }
 
 function plainHttpNote(settings: Settings): string {

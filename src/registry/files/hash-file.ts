@@ -3,11 +3,18 @@ import type { Hasher } from "../hash.ts";
 
 const pieceSize = 1024 * 1024;
 
+/** How a file is read. */
+export interface HashFileOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Waited for after every piece, of so many bytes: reading can be held back. */
+  readonly pace?: (bytes: number) => Promise<void>;
+}
+
 /** Hashes a file from its beginning to its end. @returns how many bytes there were */
 export async function hashFile(
   handle: FileHandle,
   hasher: Hasher,
-  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+  { signal, pace }: HashFileOptions = {},
 ): Promise<number> {
   const buffer = new Uint8Array(pieceSize);
   for (let position = 0; ; ) {
@@ -16,5 +23,6 @@ export async function hashFile(
     if (bytesRead === 0) return position;
     hasher.update(buffer.subarray(0, bytesRead));
     position += bytesRead;
+    await pace?.(bytesRead);
   }
 }

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { link, rename, stat } from "node:fs/promises";
+import { link, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
@@ -8,13 +8,11 @@ import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../regist
 export interface BlobFiles {
   /** Where the bytes of a stored blob are. */
   pathOf(digest: Digest): string;
-  /** Whether the blob's file is there and has `size` bytes. */
-  isWhole(digest: Digest, size: number): Promise<boolean>;
-  /** As `isWhole`, at once: for use inside a transaction. */
-  isWholeNow(digest: Digest, size: number): boolean;
+  /** Whether the blob's file is there and has `size` bytes: asked with every request for the blob, at once. */
+  isThere(digest: Digest, size: number): boolean;
   /**
    * Makes the file at `path`, open as `fd`, whose digest was verified, the blob's file. Resolves when the bytes and
-   * the file's name are durable. It keeps its name `path` too: whoever removes blobs may still take the other one.
+   * the file's name are durable; the file at `path` is gone then.
    */
   adopt(path: string, fd: number, digest: Digest): Promise<void>;
 }
@@ -37,13 +35,7 @@ export function createBlobFiles(root: string): BlobFiles {
   };
   return {
     pathOf,
-    async isWhole(digest, size) {
-      const found = await stat(pathOf(digest)).catch((error) => {
-        if (errorCode(error) !== "ENOENT") throw error;
-      });
-      return found?.size === size;
-    },
-    isWholeNow: (digest, size) => statSync(pathOf(digest), { throwIfNoEntry: false })?.size === size,
+    isThere: (digest, size) => statSync(pathOf(digest), { throwIfNoEntry: false })?.size === size,
     async adopt(path, fd, digest) {
       const target = pathOf(digest);
       const folder = dirname(target);
@@ -53,11 +45,10 @@ export function createBlobFiles(root: string): BlobFiles {
       const taken = !(await linkFile(path, target, folder));
       if (taken) {
         await syncFile(fd);
-        await link(path, `${path}.whole`);
-        await rename(`${path}.whole`, target);
+        await rename(path, target);
         await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
-        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder)]);
+        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder), unlink(path)]);
       }
     },
   };

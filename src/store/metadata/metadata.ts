@@ -9,6 +9,7 @@ import type { CollectionMetadata } from "./collection.ts";
 import type { Eventually, KeysetPage } from "./eventually.ts";
 import type { ManifestRow } from "./manifest-row.ts";
 import type { TagMetadata, TagOutcome } from "./tags.ts";
+import type { VerificationMetadata } from "./verification.ts";
 
 export type { Eventually, KeysetPage } from "./eventually.ts";
 
@@ -22,6 +23,8 @@ export interface StoredBlob {
   readonly size: number;
   /** The blob itself, when it is small and was asked for. */
   readonly bytes?: Uint8Array;
+  /** Whether it has a file; it stands in the metadata if not. */
+  readonly hasFile?: boolean;
 }
 
 /** What `putManifest` of the metadata needs: the manifest is parsed, its digest is verified. */
@@ -84,28 +87,12 @@ export interface RepositoryStatistics {
 export interface Metadata extends TagMetadata {
   /** A blob that `repository` links. */
   findLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
-  /**
-   * As `findLinkedBlob`, for somebody who is told that the blob exists: it will for some time, whatever becomes of the
-   * manifests that name it. Writes only when nothing needs it now.
-   */
-  leaseBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob | undefined>;
   /** As `findLinkedBlob`, with its bytes if it is small. */
   getLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
   /** A blob that the store holds, whoever links it. */
   findBlob(digest: Digest): Eventually<StoredBlob | undefined>;
-  /**
-   * Records a blob that comes with its bytes or whose file is durable, and links it.
-   * @param received bytes that were sent for it
-   * @param isThere asked in the transaction, when the blob is to be recorded, whether its file is there: a collection
-   *   may have removed it since it was looked at
-   * @returns whether it is linked; if not, its file has to be stored again
-   */
-  linkStoredBlob(
-    repository: RepositoryName,
-    blob: StoredBlob,
-    received: number,
-    isThere?: () => boolean,
-  ): Promise<boolean>;
+  /** Records a blob that comes with its bytes or whose file is durable, and links it. `received`: bytes that were sent for it. */
+  linkStoredBlob(repository: RepositoryName, blob: StoredBlob, received: number): Promise<void>;
   mountBlob(request: MountRequest): Promise<StoredBlob | undefined>;
   /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED when a manifest of the repository needs it */
   deleteBlob(repository: RepositoryName, digest: Digest): Promise<void>;
@@ -140,6 +127,8 @@ export interface Metadata extends TagMetadata {
   readonly audit: AuditMetadata;
   /** What becomes of content that nothing needs any more. */
   readonly collection: CollectionMetadata;
+  /** Whether all is as it has to be. */
+  readonly verification: VerificationMetadata;
 
   /** @throws RegistryError UNAVAILABLE when nothing can be written any more until a restart */
   requireDurable(): Eventually<void>;

@@ -1,34 +1,31 @@
 import type { Digest } from "../../../oci/digests.ts";
 import { RegistryError } from "../../../oci/errors.ts";
 import type { RepositoryName } from "../../../oci/names.ts";
-import type { BlobLeases } from "../collection.ts";
 import type { Metadata, MountRequest, StoredBlob } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
 type BlobMetadata = Pick<
   Metadata,
-  | "findLinkedBlob"
-  | "getLinkedBlob"
-  | "leaseBlob"
-  | "findBlob"
-  | "linkStoredBlob"
-  | "mountBlob"
-  | "deleteBlob"
+  "findLinkedBlob" | "getLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob"
 >;
+
+interface SizeRow {
+  size: number;
+  /** Whether it stands in the metadata. */
+  small: number;
+}
 
 /** How many repositories that hold a blob are asked about before a mount gives up. */
 const mountCandidates = 100;
 
-export function createBlobMetadata(
-  database: SqliteDatabase,
-  repositories: RepositoryRows,
-  leases: BlobLeases,
-): BlobMetadata {
+export function createBlobMetadata(database: SqliteDatabase, repositories: RepositoryRows): BlobMetadata {
   const { prepare, write } = database;
-  const findLinked = prepare<{ size: number; held_until: number | null }, [string, string]>(
-    `SELECT size, held_until FROM blobs JOIN blob_links ON blob_id = blobs.id
-     WHERE digest = ?2 AND repository_id = (SELECT id FROM repositories WHERE name = ?1) AND deleted_at IS NULL`,
+  const findLinked = prepare<SizeRow, [string, string]>(
+    `SELECT size, EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id) AS small FROM blobs WHERE digest = ?2 AND EXISTS (
+       SELECT 1 FROM blob_links
+       WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
+         AND deleted_at IS NULL)`,
   );
   const getLinked = prepare<{ size: number; bytes: Uint8Array | null }, [string, string]>(
     `SELECT size, (SELECT bytes FROM small_blobs WHERE blob_id = blobs.id) AS bytes
@@ -38,31 +35,26 @@ export function createBlobMetadata(
          AND deleted_at IS NULL)`,
   );
   const insertSmall = prepare<null, [number, Uint8Array]>(
-    "INSERT INTO small_blobs (blob_id, bytes) VALUES (?, ?)",
+    "INSERT OR REPLACE INTO small_blobs (blob_id, bytes) VALUES (?, ?)",
   );
-  const find = prepare<{ id: number; size: number }, [string]>("SELECT id, size FROM blobs WHERE digest = ?");
+  const find = prepare<SizeRow & { id: number }, [string]>(
+    `SELECT id, size, EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id) AS small
+     FROM blobs WHERE digest = ?`,
+  );
+  const isLost = prepare<{ why: string }, [number]>("SELECT why FROM lost_blobs WHERE blob_id = ?");
+  const findLost = prepare<null, [number]>("DELETE FROM lost_blobs WHERE blob_id = ?");
   const insert = prepare<{ id: number }, [string, number, number]>(
     "INSERT INTO blobs (digest, size, stored_at) VALUES (?, ?, ?) RETURNING id",
   );
   const countBlob = prepare<null, [number]>(
     "UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + ?",
   );
-  // A link that a manifest needs has no `held_until`, and gets none.
-  const link = prepare<null, [number, number, number, number, number]>(
-    `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed, held_until, queued)
-     VALUES (?, ?, ?, ?, ?, 1)
+  const link = prepare<null, [number, number, number, number]>(
+    `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed) VALUES (?, ?, ?, ?)
      ON CONFLICT DO UPDATE SET
        linked_at = CASE WHEN deleted_at IS NULL THEN linked_at ELSE excluded.linked_at END,
-       queued = CASE WHEN deleted_at IS NULL THEN queued ELSE 1 END,
-       held_until = max(held_until, excluded.held_until),
        deleted_at = NULL, unclaimed = max(unclaimed, excluded.unclaimed)`,
   );
-  const renew = prepare<{ size: number }, [number, string, string]>(
-    `UPDATE blob_links SET held_until = max(held_until, ?1)
-     WHERE repository_id = (SELECT id FROM repositories WHERE name = ?2)
-       AND blob_id = (SELECT id FROM blobs WHERE digest = ?3)`,
-  );
-  const forgetFile = prepare<null, [string]>("DELETE FROM removed_files WHERE digest = ?");
   const findLink = prepare<{ deleted_at: number | null }, [number, number]>(
     "SELECT deleted_at FROM blob_links WHERE repository_id = ? AND blob_id = ?",
   );
@@ -75,71 +67,48 @@ export function createBlobMetadata(
      WHERE e.blob_id = ? AND e.repository_id = ? LIMIT 1`,
   );
   const unlink = prepare<null, [number, number, number]>(
-    `UPDATE blob_links SET deleted_at = ?1, unclaimed = 0, held_until = ?1, queued = 1
-     WHERE repository_id = ?2 AND blob_id = ?3`,
+    "UPDATE blob_links SET deleted_at = ?, unclaimed = 0 WHERE repository_id = ? AND blob_id = ?",
   );
 
   const findLinkedBlob = (repository: RepositoryName, digest: Digest): StoredBlob | undefined => {
     const row = findLinked.get(repository, digest);
-    return row ? { digest, size: row.size } : undefined;
+    return row ? toStored(digest, row) : undefined;
   };
 
   /** The id of the blob if a repository that may be read holds it, read inside the transaction that links it. */
-  const findMountable = (request: MountRequest): { id: number; size: number } | undefined => {
+  const findMountable = (request: MountRequest): (SizeRow & { readonly id: number }) | undefined => {
     const { digest, from, mayRead } = request;
     const blob = find.get(digest);
-    if (!blob) return undefined;
+    if (!blob || isLost.get(blob.id)) return undefined;
     if (from !== undefined)
       return mayRead?.(from) !== false && findLinked.get(from, digest) ? blob : undefined;
     const names = holders.all(blob.id, mayRead ? mountCandidates : 1);
     return names.some((row) => mayRead?.(row.name) !== false) ? blob : undefined;
   };
 
-  /** The id of a blob's row, made if it is not there: only when its bytes are. */
-  const ensureBlob = (blob: StoredBlob, isThere: () => boolean): number | undefined => {
-    const known = find.get(blob.digest);
-    if (known) return known.id;
-    if (!blob.bytes && !isThere()) return undefined;
-    const id = insert.get(blob.digest, blob.size, Date.now())?.id;
-    if (id === undefined) throw new Error("INSERT returned no row");
-    if (blob.bytes) insertSmall.run(id, blob.bytes);
-    else forgetFile.run(blob.digest); // it was to be removed, perhaps
-    countBlob.run(blob.size);
-    return id;
-  };
-
   return {
     findLinkedBlob,
-    async leaseBlob(repository, digest) {
-      const row = findLinked.get(repository, digest);
-      const now = Date.now();
-      // What a manifest needs, or is held for long enough, takes no writing.
-      if (!row || row.held_until === null || row.held_until >= now + leases.toldMs)
-        return row ? { digest, size: row.size } : undefined;
-      return write(() => {
-        if (!findLinked.get(repository, digest)) return undefined;
-        renew.run(now + 2 * leases.toldMs, repository, digest);
-        return { digest, size: row.size };
-      });
-    },
     getLinkedBlob(repository, digest) {
       const row = getLinked.get(repository, digest);
       if (!row) return undefined;
-      return row.bytes ? { digest, size: row.size, bytes: row.bytes } : { digest, size: row.size };
+      return { digest, size: row.size, ...(row.bytes ? { bytes: row.bytes } : { hasFile: true }) };
     },
     findBlob(digest) {
       const row = find.get(digest);
-      return row ? { digest, size: row.size } : undefined;
+      return row ? toStored(digest, row) : undefined;
     },
-    linkStoredBlob: (repository, blob, received, isThere = () => true) =>
+    linkStoredBlob: (repository, blob, received) =>
       write(() => {
-        const id = ensureBlob(blob, isThere);
-        if (id === undefined) return false;
         const repositoryId = repositories.ensure(repository);
-        const now = Date.now();
-        link.run(repositoryId, id, now, 1, now + leases.uploadedMs);
+        let id = find.get(blob.digest)?.id;
+        if (id === undefined) {
+          id = insert.get(blob.digest, blob.size, Date.now())?.id;
+          if (id === undefined) throw new Error("INSERT returned no row");
+          countBlob.run(blob.size);
+        } else findLost.run(id);
+        if (blob.bytes) insertSmall.run(id, blob.bytes);
+        link.run(repositoryId, id, Date.now(), 1);
         repositories.addStatistics(repositoryId, received, 0);
-        return true;
       }),
     async mountBlob(request) {
       if (!findMountable(request)) return undefined; // the usual answer to a new blob: without a transaction
@@ -154,10 +123,8 @@ export function createBlobMetadata(
         ) {
           return undefined;
         }
-        const now = Date.now();
-        const target = repositoryId ?? repositories.ensure(request.repository);
-        link.run(target, blob.id, now, 0, now + leases.uploadedMs);
-        return { digest: request.digest, size: blob.size };
+        link.run(repositoryId ?? repositories.ensure(request.repository), blob.id, Date.now(), 0);
+        return toStored(request.digest, blob);
       });
     },
     deleteBlob: (repository, digest) =>
@@ -178,4 +145,8 @@ export function createBlobMetadata(
         unlink.run(Date.now(), repositoryId, blob.id);
       }),
   };
+}
+
+function toStored(digest: Digest, { size, small }: SizeRow): StoredBlob {
+  return { digest, size, hasFile: small === 0 };
 }

@@ -4,6 +4,7 @@ import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
 import { collectionTables } from "./collection/schema.ts";
 import { tagTables } from "./tags/schema.ts";
 import { usageTables } from "./usage-schema.ts";
+import { verificationTables } from "./verification/schema.ts";
 
 /**
  * One entry a version, forward only. A released entry is never changed.
@@ -109,6 +110,7 @@ const migrations: readonly string[] = [
   usageTables,
   usedTokenTables,
   collectionTables,
+  verificationTables,
 ];
 
 /** The version that this program writes. */

@@ -4,7 +4,7 @@ import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
 import { createAuditMetadata } from "./audit.ts";
 import { createBlobMetadata } from "./blobs.ts";
-import { createCollectionMetadata } from "./collection/collection.ts";
+import { createHolds } from "./collection/holds.ts";
 import { openDatabase } from "./database.ts";
 import { createManifestRows } from "./manifest-rows.ts";
 import { createManifestMetadata } from "./manifests.ts";
@@ -13,6 +13,7 @@ import { createRepositoryRows } from "./repositories.ts";
 import { createStatisticsMetadata } from "./statistics.ts";
 import { createTagMetadata } from "./tags/tags.ts";
 import { createUsageMetadata } from "./usage.ts";
+import { createVerificationMetadata } from "./verification/verification.ts";
 
 /**
  * Metadata in one SQLite file at `path`, made if it is not there. Several processes may open it.
@@ -28,7 +29,7 @@ export function openSqliteMetadata(
   const manifests = createManifestRows(database, repositories, leases);
   const tags = createTagMetadata(database, repositories, manifests, policies);
   return {
-    ...createBlobMetadata(database, repositories, leases),
+    ...createBlobMetadata(database, repositories),
     ...createManifestMetadata(database, repositories, manifests, tags.changer),
     ...tags.metadata,
     ...createReferrerMetadata(database, repositories),
@@ -36,7 +37,8 @@ export function openSqliteMetadata(
     ...createUsageMetadata(database),
     access: createAccessMetadata(database),
     audit: createAuditMetadata(database),
-    collection: createCollectionMetadata(database),
+    collection: createHolds(database),
+    verification: createVerificationMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),

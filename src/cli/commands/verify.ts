@@ -1,0 +1,105 @@
+import type { DataFolder } from "../../store/data-folder.ts";
+import type { Fault, VerificationRow, VerifyPlace } from "../../store/metadata/verification.ts";
+import { createMender } from "../../store/verify/mender.ts";
+import { createRefetcher } from "../../store/verify/refetching.ts";
+import { verifyStore } from "../../store/verify/verify.ts";
+import { type Context, defineCommand, UsageError } from "../command.ts";
+import { dataFlag, withDataFolder } from "../data-folders.ts";
+import { parseRegistry } from "../operands.ts";
+import { createWorkProgress, type WorkProgress } from "../output/progress/work.ts";
+import { describeCounts, describeFault, describePlace } from "../output/verification.ts";
+import { parseRate, rateFlag } from "../rates.ts";
+import { registryFlags, withRemotes } from "../registries.ts";
+
+const flags = {
+  ...dataFlag,
+  ...rateFlag,
+  repair: { type: "switch", summary: "mend what can be mended" },
+  from: {
+    type: "text",
+    value: "REGISTRY",
+    summary: "with --repair: fetch damaged content again from a registry with the same repositories",
+    completion: "registry",
+  },
+  restart: { type: "switch", summary: "begin anew instead of going on where the last one was broken off" },
+  quiet: { type: "switch", short: "q", summary: "print only what is wrong" },
+  json: { type: "switch", summary: "print progress, faults and the result as JSON, one a line" },
+  ...registryFlags,
+} as const;
+
+type VerifyContext = Context<typeof flags>;
+
+/** `berth verify`. */
+export const verify = defineCommand({
+  operands: {},
+  flags,
+  description: `Reads everything in a data folder: every manifest and what it names, every tag and link, the bytes of every blob, files
+that nobody knows. The server may run meanwhile. What is interrupted goes on where it was, when run again. With
+--repair, a damaged blob is moved to the folder quarantine, so that it is answered as not there and the next push
+brings it back; files that nobody knows are moved there too. Exit code 1 when something is wrong that was not mended.`,
+  examples: [
+    { line: "berth verify --data /var/lib/berth", does: "everything, beside the running server" },
+    { line: "berth verify --repair --from registry.example.com", does: "with what is damaged fetched again" },
+  ],
+  async run(context) {
+    const { flags } = context;
+    if (flags.from !== undefined && !flags.repair) throw new UsageError("--from goes with --repair");
+    const bytesPerSecond = parseRate(flags.rate);
+    return withDataFolder(context, (opened) =>
+      withMender(context, opened, async (mender) => {
+        const progress = createWorkProgress(context.stdout, flags);
+        try {
+          const row = await verifyStore({
+            ...opened,
+            ...{ by: "command", restart: flags.restart, bytesPerSecond, signal: context.signal },
+            ...(mender && { mender }),
+            onFault: (fault) => sayFault(progress, fault),
+            onProgress: (place) => progress.tell(() => stateOf(place)),
+          });
+          return report(context, progress, row);
+        } finally {
+          progress.end();
+        }
+      }),
+    );
+  },
+});
+
+type Mender = ReturnType<typeof createMender>;
+
+async function withMender(
+  context: VerifyContext,
+  opened: DataFolder,
+  act: (mender: Mender | undefined) => Promise<number>,
+): Promise<number> {
+  const { flags, signal } = context;
+  if (!flags.repair) return act(undefined);
+  if (flags.from === undefined) return act(createMender(opened));
+  const name = parseRegistry(flags.from);
+  return withRemotes(context, ({ client }) =>
+    act(createMender(opened, createRefetcher({ ...opened, source: client(name), name, signal }))),
+  );
+}
+
+function sayFault(progress: WorkProgress, fault: Fault): void {
+  progress.say({ text: describeFault(fault), json: { state: "fault", ...fault } });
+}
+
+function stateOf(place: VerifyPlace) {
+  const { stage, counts } = place;
+  return { text: describePlace(place), json: { state: "progress", stage, counts } };
+}
+
+function report(
+  { flags }: VerifyContext,
+  progress: WorkProgress,
+  { counts, ...row }: VerificationRow,
+): number {
+  const left = counts.faults - counts.mended;
+  const isQuiet = flags.quiet && left === 0 && !flags.json;
+  const text = `Verified ${describeCounts(counts)}${left > 0 && !flags.repair ? advice : ""}`;
+  if (!isQuiet) progress.say({ text, json: { state: "done", ...row, counts } });
+  return left > 0 ? 1 : 0;
+}
+
+const advice = "\nberth verify --repair mends what can be mended, and takes damaged blobs out of use";

@@ -1,0 +1,116 @@
+import { setImmediate } from "node:timers/promises";
+import type { BlobFiles } from "../blobs/files.ts";
+import type { Metadata } from "../metadata/metadata.ts";
+import {
+  type Fault,
+  type VerificationRow,
+  type Verifier,
+  type VerifyCounts,
+  type VerifyPlace,
+  verifyStages,
+} from "../metadata/verification.ts";
+import type { Mender } from "./mender.ts";
+import { createPacer } from "./pacing.ts";
+import { createSteps } from "./steps.ts";
+import type { StrayAges } from "./strays.ts";
+
+/** How a store is verified. */
+export interface VerifyOptions {
+  /** The data folder. */
+  readonly folder: string;
+  readonly metadata: Metadata;
+  readonly blobs: BlobFiles;
+  readonly by: Verifier;
+  /** Begins anew, whatever was left unfinished. */
+  readonly restart?: boolean;
+  /** Bytes that are read a second; without limit if absent. */
+  readonly bytesPerSecond?: number | undefined;
+  /** What mends what is found; nothing is changed if absent. */
+  readonly mender?: Mender;
+  readonly strayAges?: StrayAges;
+  readonly signal: AbortSignal;
+  readonly onFault?: (fault: Fault) => void;
+  /** Told often how far it is. */
+  readonly onProgress?: (place: VerifyPlace) => void;
+}
+
+/** How often it is written down how far it is, at least. Milliseconds. */
+const noteEveryMs = 2000;
+
+/**
+ * Looks at everything in a store: manifests, tags, links, referrers, the bytes of every blob, files that nobody knows. The
+ * store may be used meanwhile, by this process or another. Goes on where the last one was broken off.
+ * @throws `signal.reason`, after it has written down how far it came
+ */
+export async function verifyStore(options: VerifyOptions): Promise<VerificationRow> {
+  const { metadata, by, restart = false, signal, onFault } = options;
+  const { verification } = metadata;
+  const begun = restart ? undefined : await verification.unfinished(by);
+  const { id, stage, cursor, counts } = begun ?? (await verification.begin(by));
+  const run = createRun(options, { stage, cursor, counts });
+  let noted = performance.now();
+  let faults: Fault[] = [];
+  const note = async (): Promise<void> => {
+    const found = faults;
+    faults = [];
+    noted = performance.now();
+    await verification.advance(id, run.place(), found);
+  };
+  try {
+    while (run.place().stage !== "done") {
+      signal.throwIfAborted();
+      for (const fault of await run.step()) {
+        faults.push(fault);
+        onFault?.(fault);
+      }
+      if (faults.length > 0 || performance.now() - noted > noteEveryMs) await note();
+      await setImmediate(); // requests have their turn
+    }
+  } finally {
+    await note();
+  }
+  const row = await verification.get(id);
+  if (!row) throw new Error(`verification ${id} is no longer recorded`);
+  return row;
+}
+
+/** Takes one step after the other through all stages. */
+function createRun(options: VerifyOptions, start: VerifyPlace) {
+  const { signal, onProgress } = options;
+  let place = start;
+  let bytesInStep = 0;
+  const tell = (): void => onProgress?.({ ...place, counts: add(place.counts, { bytes: bytesInStep }) });
+  const onBytes = (bytes: number): void => {
+    bytesInStep += bytes;
+    tell();
+  };
+  const steps = createSteps({ ...options, pacer: createPacer(options.bytesPerSecond, signal), onBytes });
+  return {
+    place: () => place,
+    async step(): Promise<readonly Fault[]> {
+      const { stage, cursor } = place;
+      if (stage === "done") return [];
+      bytesInStep = 0;
+      const { next, counts, faults } = await steps[stage](cursor);
+      const found = {
+        faults: faults.length,
+        mended: faults.filter(({ mended }) => mended !== undefined).length,
+      };
+      const following = verifyStages[verifyStages.indexOf(stage) + 1] ?? "done";
+      place = {
+        ...(next === undefined ? { stage: following, cursor: "" } : { stage, cursor: next }),
+        counts: add(add(place.counts, counts), { bytes: bytesInStep, ...found }),
+      };
+      bytesInStep = 0;
+      tell();
+      return faults;
+    },
+  };
+}
+
+function add(counts: VerifyCounts, more: Partial<VerifyCounts>): VerifyCounts {
+  const sum = { ...counts };
+  // Safe: `more` has no other keys.
+  for (const [key, count] of Object.entries(more) as [keyof VerifyCounts, number][]) sum[key] += count;
+  return sum;
+}
