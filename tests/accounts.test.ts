@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { type BerthWithAccounts, basic, passwordOf, startBerthWithAccounts } from "./fixtures/accounts.ts";
+import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { pushImage } from "./fixtures/pushes.ts";
 
 let berth: BerthWithAccounts;
@@ -165,6 +168,25 @@ describe("rights", () => {
     await answersAlways(200, "/v2/", `Bearer ${made.secret}`);
     await berth.manage("DELETE", `/accounts/ci/tokens/${made.id}`);
     await answersAlways(401, "/v2/", `Bearer ${made.secret}`);
+  });
+
+  test("metrics that everybody may read name no repositories", async () => {
+    const folder = await makeTemporaryFolder();
+    const config = join(folder, "berth.yaml");
+    await writeFile(config, "access: { public-metrics: true }");
+    const open = await startBerthWithAccounts({ args: ["--config", config] });
+    try {
+      await pushImage(open.url, "hidden/app", "1", [100], open.admin);
+      const answer = await fetch(`${open.url}/metrics`);
+      expect(answer.status).toBe(200);
+      const text = await answer.text();
+      expect(text).toContain("berth_store_repositories 1\n");
+      expect(text).not.toContain("hidden");
+    } finally {
+      await open.stop();
+      await rm(folder, { recursive: true });
+    }
+    expect(await statusOf("/metrics")).toBe(401);
   });
 
   test("the catalog shows what may be pulled", async () => {

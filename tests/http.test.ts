@@ -189,6 +189,9 @@ describe("the layer cache", () => {
     const second = stats.repositories.find((entry) => Object.values(entry).includes("stats/second"));
     expect(first).toMatchObject({ bytesReceived: 7, bytesSaved: 0 });
     expect(second).toMatchObject({ bytesReceived: 0, bytesSaved: 7 });
+    const metrics = await (await fetch(`${berth.url}/metrics`)).text();
+    expect(metrics).toContain('berth_repository_bytes_received_total{repository="stats/first"} 7\n');
+    expect(metrics).toContain('berth_repository_bytes_saved_total{repository="stats/second"} 7\n');
   });
 });
 

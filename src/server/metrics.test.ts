@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { parseRepositoryName } from "../oci/names.ts";
 import { createMetrics, renderMetrics } from "./metrics.ts";
 
 const totals = { repositories: 2, blobs: 3, blobBytes: 40, bytesReceived: 50, bytesSaved: 60 };
@@ -12,7 +13,11 @@ describe("renderMetrics", () => {
     other.countRequest("blob", "HEAD", 404, 2);
     one.countBytes(10, 1);
     other.countBytes(5, 2);
-    const text = renderMetrics([one.snapshot(), other.snapshot()], { totals, openUploads: 7 });
+    const text = renderMetrics([one.snapshot(), other.snapshot()], {
+      totals,
+      openUploads: 7,
+      repositories: [{ repository: parseRepositoryName("team/app"), bytesReceived: 8, bytesSaved: 9 }],
+    });
     for (const line of [
       'berth_http_requests_total{route="tag",method="GET",code="200"} 3',
       'berth_http_requests_total{route="blob",method="HEAD",code="404"} 1',
@@ -25,6 +30,8 @@ describe("renderMetrics", () => {
       "berth_blob_bytes_out_total 3",
       "berth_blob_bytes_saved_total 60",
       "berth_uploads_open 7",
+      'berth_repository_bytes_received_total{repository="team/app"} 8',
+      'berth_repository_bytes_saved_total{repository="team/app"} 9',
     ]) {
       expect(text.split("\n")).toContain(line);
     }
@@ -33,7 +40,9 @@ describe("renderMetrics", () => {
   test("renderMetrics writes only lines of the text format", () => {
     const metrics = createMetrics();
     metrics.countRequest("tag", "GET", 200, 1);
-    const lines = renderMetrics([metrics.snapshot()], { totals, openUploads: 0 }).trimEnd().split("\n");
+    const lines = renderMetrics([metrics.snapshot()], { totals, openUploads: 0, repositories: [] })
+      .trimEnd()
+      .split("\n");
     const shape =
       /^(?:# (?:HELP|TYPE) [a-z_]+ .+|[a-z_]+(?:\{[a-z]+="[^"]*"(?:,[a-z]+="[^"]*")*\})? [0-9.e+-]+)$/;
     expect(lines.filter((line) => !shape.test(line))).toEqual([]);

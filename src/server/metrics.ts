@@ -1,4 +1,4 @@
-import type { StoreTotals } from "../store/metadata/metadata.ts";
+import type { RepositoryStatistics, StoreTotals } from "../store/metadata/metadata.ts";
 
 /** Upper bounds of the buckets of a request's duration, milliseconds. */
 const bounds = [1, 5, 25, 100, 500, 2500, 10_000, 60_000];
@@ -73,13 +73,18 @@ function entry<Key, Value>(map: Map<Key, Value>, key: Key, make: () => Value): V
 export interface StoreFigures {
   readonly totals: StoreTotals;
   readonly openUploads: number;
+  /** Shown each by itself; a few at most, for each is two series. */
+  readonly repositories: readonly RepositoryStatistics[];
 }
 
 /** The content type of {@link renderMetrics}. */
 export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 
 /** Writes the sums of several processes in Prometheus' text format. */
-export function renderMetrics(snapshots: readonly Snapshot[], { totals, openUploads }: StoreFigures): string {
+export function renderMetrics(
+  snapshots: readonly Snapshot[],
+  { totals, openUploads, repositories }: StoreFigures,
+): string {
   const lines: string[] = [];
   const family = (name: string, type: string, help: string, samples: readonly [string, number][]): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
@@ -120,6 +125,20 @@ export function renderMetrics(snapshots: readonly Snapshot[], { totals, openUplo
     "counter",
     "Bytes that pushes did not have to send",
     totals.bytesSaved,
+  );
+  const byRepository = (bytes: "bytesReceived" | "bytesSaved"): [string, number][] =>
+    repositories.map((one) => [`{repository="${one.repository}"}`, one[bytes]]);
+  family(
+    "berth_repository_bytes_received_total",
+    "counter",
+    "Bytes of blobs uploaded to a repository, of those that most was pushed to",
+    byRepository("bytesReceived"),
+  );
+  family(
+    "berth_repository_bytes_saved_total",
+    "counter",
+    "Bytes that pushes to a repository did not have to send",
+    byRepository("bytesSaved"),
   );
   single("berth_store_blob_bytes", "gauge", "Bytes of all blobs, each counted once", totals.blobBytes);
   single("berth_store_blobs", "gauge", "Blobs in the store", totals.blobs);

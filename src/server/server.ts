@@ -175,7 +175,10 @@ async function openAccess(
   return { gate: access.gate, access };
 }
 
-/** Who may see the metrics. */
+/** The metrics show so many repositories each by itself; `/api/v1/stats` lists all. */
+const shownRepositories = 500;
+
+/** Who may see the metrics; a public address for them names no repositories. */
 function watchersOf({ access }: Settings, gate: Gate): Authorize {
   return access["public-metrics"] ? () => ({ actor: "anonymous", mayRead: () => false }) : gate.authorize;
 }
@@ -208,8 +211,13 @@ function createPages(
       return new Response("ready\n");
     },
     "/metrics": async (_query, request, connection) => {
-      await authorize(request, { kind: "registry", action: "read" }, connection);
-      const figures = { totals: await store.metadata.totals(), openUploads: await store.uploads.count() };
+      const { mayRead } = await authorize(request, { kind: "registry", action: "read" }, connection);
+      const busiest = await store.metadata.busiestRepositories(shownRepositories);
+      const figures = {
+        totals: await store.metadata.totals(),
+        openUploads: await store.uploads.count(),
+        repositories: busiest.filter(({ repository }) => mayRead(repository)),
+      };
       return new Response(renderMetrics(await everySnapshot(), figures), {
         headers: { "content-type": metricsContentType },
       });

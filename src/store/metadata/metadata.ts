@@ -136,5 +136,7 @@ export interface Metadata extends TagMetadata {
   /** What repositories hold, by name. */
   listUsage(page: KeysetPage): Eventually<Page<RepositoryUsage>>;
   listStatistics(page: KeysetPage): Eventually<Page<RepositoryStatistics>>;
+  /** The repositories that most was pushed to, most first. */
+  busiestRepositories(limit: number): Eventually<readonly RepositoryStatistics[]>;
   close(): Promise<void>;
 }

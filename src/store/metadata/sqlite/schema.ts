@@ -111,6 +111,7 @@ const migrations: readonly string[] = [
   usedTokenTables,
   collectionTables,
   verificationTables,
+  "CREATE INDEX repositories_by_bytes ON repositories (bytes_received + bytes_saved)",
 ];
 
 /** The version that this program writes. */

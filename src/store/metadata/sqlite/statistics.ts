@@ -10,7 +10,7 @@ interface Row {
 
 export function createStatisticsMetadata({
   prepare,
-}: SqliteDatabase): Pick<Metadata, "totals" | "listStatistics"> {
+}: SqliteDatabase): Pick<Metadata, "totals" | "listStatistics" | "busiestRepositories"> {
   const totals = prepare<
     { repositories: number; blobs: number; blob_bytes: number; bytes_received: number; bytes_saved: number },
     []
@@ -18,6 +18,9 @@ export function createStatisticsMetadata({
   const list = prepare<Row, [string, number]>(
     "SELECT name, bytes_received, bytes_saved FROM repositories WHERE name > ? ORDER BY name LIMIT ?",
   );
+  const busiest = prepare<Row, [number]>(`
+    SELECT name, bytes_received, bytes_saved FROM repositories
+    ORDER BY bytes_received + bytes_saved DESC LIMIT ?`);
   return {
     totals(): StoreTotals {
       const row = totals.get();
@@ -32,15 +35,14 @@ export function createStatisticsMetadata({
     },
     listStatistics({ after = "", limit }) {
       const rows = list.all(after, limit + 1);
-      const items = rows.slice(0, limit).map(
-        (row): RepositoryStatistics => ({
-          repository: row.name,
-          bytesReceived: row.bytes_received,
-          bytesSaved: row.bytes_saved,
-        }),
-      );
+      const items = rows.slice(0, limit).map(toStatistics);
       const last = items[items.length - 1];
       return rows.length > limit && last ? { items, next: last.repository } : { items };
     },
+    busiestRepositories: (limit) => busiest.all(limit).map(toStatistics),
   };
+}
+
+function toStatistics(row: Row): RepositoryStatistics {
+  return { repository: row.name, bytesReceived: row.bytes_received, bytesSaved: row.bytes_saved };
 }
