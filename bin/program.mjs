@@ -1,5 +1,5 @@
-// The program that `berth` runs: Berth's own code and its dependencies in a few files, which start in half the time that
-// some hundred need. A package has it ready; in a checkout it is made when the sources have changed.
+// The program that `berth` runs: Berth's own code and its dependencies in a few files, which start faster
+// than some hundred do. A package has it ready; in a checkout it is made when the sources have changed.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
@@ -42,8 +42,9 @@ export function findProgram(bun) {
 /** Makes the program. @throws with what the bundler says */
 export function buildProgram(bun, folder) {
   const files = entries.map((entry) => join(sources, entry));
-  const options = ["--target=bun", "--splitting", "--minify-syntax", "--minify-whitespace"];
-  const names = ["--entry-naming=[name].js", "--chunk-naming=part-[hash].js", `--outdir=${folder}`];
+  // Bytecode saves the reading of the program at each start; Bun makes it of CommonJS alone.
+  const options = ["--target=bun", "--format=cjs", "--bytecode", "--minify-syntax", "--minify-whitespace"];
+  const names = ["--entry-naming=[name].js", `--outdir=${folder}`];
   const { status, stderr, error } = spawnSync(bun, ["build", ...options, ...names, ...files], {
     cwd: root,
     encoding: "utf8",

@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { type BerthWithAccounts, startBerthWithAccounts } from "./fixtures/accounts.ts";
+import { type BerthWithAccounts, basic, startBerthWithAccounts } from "./fixtures/accounts.ts";
 import { runBerth } from "./fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { pushImage } from "./fixtures/pushes.ts";
 
 let berth: BerthWithAccounts;
 let homes: string;
@@ -128,20 +129,48 @@ describe("berth user, role, token", () => {
     const unknown = await as("admin", ["role", "grant", berth.host, "nobody", "reader", "a"]);
     expect(unknown.stderr).toContain("there is no account nobody");
     const wrong = await as("admin", ["role", "grant", berth.host, "alice", "owner", "a"]);
-    expect(wrong.stderr).toContain("body.role");
+    expect(wrong.exitCode).toBe(2);
+    expect(wrong.stderr).toContain('ROLE is "owner": expected reader, writer, maintainer, administrator');
+    const noToken = await as("admin", ["token", "rm", berth.host]);
+    expect(noToken.exitCode).toBe(2);
+    expect(noToken.stderr).toContain("ID is missing: berth token ls shows what there is");
     expect((await as("admin", ["token", "create", berth.host, "--actions", "pull"])).exitCode).toBe(2);
     expect((await as("stranger", ["whoami", berth.host])).stderr).toContain("log in");
+  });
+});
+
+describe("berth repo ls and tags ls", () => {
+  test("who is not logged in is told that a login may show more, and not what there is", async () => {
+    await succeed("admin", ["user", "add", berth.host, "pat", "--password-stdin"], "pat's password");
+    await pushImage(berth.url, "hidden/app", "1", [], basic("admin", "a new password"));
+    const nobody = await as("stranger", ["repo", "ls", berth.host]);
+    expect(nobody).toMatchObject({ exitCode: 0, stdout: "" });
+    expect(hostless(nobody.stderr)).toBe(
+      "berth: warning: HOST shows nothing without a login: berth login HOST\n",
+    );
+    const answers = await Promise.all(
+      ["hidden/app", "absent/app"].map(async (name) => {
+        const { stderr, ...rest } = await as("stranger", ["tags", "ls", `${berth.host}/${name}`]);
+        return { ...rest, stderr: stderr.replaceAll(name, "NAME") };
+      }),
+    );
+    expect(answers[0]).toEqual(answers[1] as NonNullable<(typeof answers)[1]>); // two names give two answers
+    expect(answers[0]).toMatchObject({ exitCode: 1, stdout: "" });
+    expect(answers[0]?.stderr).toContain("log in to pull from NAME");
+    await logIn("pat", "pat's password");
+    expect(await as("pat", ["repo", "ls", berth.host])).toEqual({ exitCode: 0, stdout: "", stderr: "" });
   });
 });
 
 describe("berth audit", () => {
   test("audit shows who did what, and that nobody changed the record", async () => {
     const all = await succeed("admin", ["audit", berth.host, "--limit", "0"]);
-    expect(all).toMatch(/^WHEN +WHO +WHAT +OUTCOME +ON +FROM +WHY\n/);
-    expect(all).toMatch(/admin +login +done +127\.0\.0\.1 +by password\n/);
-    expect(all).toMatch(/alice +login +done +127\.0\.0\.1 +by password\n/);
-    expect(all).toMatch(/admin +account.create +done +alice +127\.0\.0\.1 +person\n/);
-    expect(all).toMatch(/admin +grant.add +done +ci +127\.0\.0\.1 +reader on gallery\/\*\n/);
+    expect(all).toMatch(/^WHEN +WHO +BY +WHAT +OUTCOME +ON +FROM +WHY\n/);
+    expect(all).toMatch(/admin +password +login +done +127\.0\.0\.1 *\n/);
+    expect(all).toMatch(/alice +password +login +done +127\.0\.0\.1 *\n/);
+    expect(all).toMatch(/ci +token \w+ +login +done +127\.0\.0\.1 *\n/);
+    expect(all).toMatch(/admin +login \w+ +account.create +done +alice +127\.0\.0\.1 +person\n/);
+    expect(all).toMatch(/admin +login \w+ +grant.add +done +ci +127\.0\.0\.1 +reader on gallery\/\*\n/);
     const lines = (await succeed("admin", ["audit", berth.host, "--json", "--action", "token.create"]))
       .trim()
       .split("\n");

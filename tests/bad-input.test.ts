@@ -171,13 +171,41 @@ describe.skipIf(!isAvailable("openssl", "docker-registry"))("one message about T
     expect(message).toContain("it wants HTTPS, and plain HTTP was sent: use HTTPS (--ca-file FILE");
   });
 
-  test("says that a file has no certificate", async () => {
+  test("says what is wrong with a file of certificates, and which flag names it", async () => {
     await Bun.write(file("empty.pem"), "");
-    for (const name of ["empty.pem", "missing.pem"]) {
-      expect(await failureOf("pull", "-q", "--ca-file", file(name), `${secure.host}/app`)).toContain(
-        file(name),
-      );
+    for (const [name, fault] of [
+      ["empty.pem", "has no certificate: expected PEM, with -----BEGIN CERTIFICATE-----"],
+      ["missing.pem", "there is no such file"],
+      [".", "it is a folder, a file was expected"],
+    ] as const) {
+      const message = await failureOf("pull", "-q", "--ca-file", file(name), `${secure.host}/app`);
+      expect(message).toContain(file(name));
+      expect(message).toEndWith(`${fault} (--ca-file)`);
     }
+  });
+
+  test("keeps to the scheme that is typed before a registry", async () => {
+    const run = (...args: readonly string[]) => user.run(...args);
+    const authority = ["--ca-file", file("server.pem")];
+    expect((await run("repo", "ls", ...authority, `https://${secure.host}/`)).exitCode).toBe(0);
+    expect((await run("repo", "ls", ...authority, `http://${berth.host}`)).exitCode).toBe(0);
+    for (const command of [["repo", "ls"], ["whoami"], ["audit"], ["tags", "rules"]]) {
+      const plain = await run(...command, `https://${berth.host}`);
+      expect([command, plain.exitCode, plain.stderr]).toEqual([
+        command,
+        1,
+        expect.stringContaining(`${berth.host} does not speak HTTPS`),
+      ]);
+      const far = await run(...command, "http://registry.example.com");
+      expect([command, far.exitCode, far.stderr]).toEqual([
+        command,
+        2,
+        expect.stringContaining('leave out "http://" for HTTPS, or add --plain-http'),
+      ]);
+    }
+    const both = await run("repo", "ls", "--plain-http", `https://${secure.host}`);
+    expect(both.exitCode).toBe(2);
+    expect(both.stderr).toContain("contradict each other");
   });
 });
 
@@ -197,7 +225,9 @@ describe("what was interrupted", () => {
       await terminal.waitForText(/Downloading \[=+> +\] 500kB\/700kB/);
       terminal.write("\u0003");
       expect(await terminal.exited).toBe(130);
-      expect(terminal.output()).toEndWith("\u001b[31mberth:\u001b[0m interrupted\r\n");
+      expect(terminal.output()).toEndWith(
+        "\u001b[31mberth:\u001b[0m interrupted: the same command goes on where it stopped\r\n",
+      );
       expect(await images.entries()).toEqual([]);
       const before = gate.ranges.length;
       gate.letPass(Number.POSITIVE_INFINITY);

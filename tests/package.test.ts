@@ -88,7 +88,7 @@ describe("the package under Node", () => {
         [{ host: secure.host, plainHttp: false }, /is not trusted/],
         [{ host: secure.host, plainHttp: false, transport: { caFiles } }, /a name that it is made out to/],
         [{ host: secure.host, plainHttp: false, transport: { acceptAnyCertificate: true } }, /^ok$/],
-        [{ host: secure.host }, /or use HTTPS if it speaks that/],
+        [{ host: secure.host }, /wants HTTPS, and plain HTTP was sent: use HTTPS$/],
         [{ host: plain.host, plainHttp: false }, /does not speak HTTPS .* allow that for it/],
         [{ host: gone.host }, /refuses connections: check the name and the port/],
         [{ host: "no-such-host.invalid" }, /no host "no-such-host.invalid" can be found/],

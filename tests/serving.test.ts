@@ -103,6 +103,23 @@ describe("berth serve", () => {
     }
   }, 60_000);
 
+  test.each(["1", "2"])(
+    "serve says that it is stopping before it takes no more connections, with --workers %s",
+    async (workers) => {
+      const settings = join(folder, "draining.yaml");
+      await Bun.write(settings, JSON.stringify({ "drain-seconds": 2 })); // JSON is YAML
+      const berth = await startBerth({ args: ["--config", settings, "--workers", workers] });
+      const status = async (page: string) => (await fetch(`${berth.url}${page}`)).status;
+      expect(await status("/readyz")).toBe(200);
+      const stopped = berth.process.stop();
+      await waitUntil(async () => (await status("/readyz")) === 503);
+      expect(await status("/healthz")).toBe(200);
+      expect(await status("/v2/")).toBe(200);
+      expect(await stopped).toBe(0);
+      await berth.stop();
+    },
+  );
+
   test("serve finishes an upload that is under way when it is told to stop", async () => {
     const data = join(folder, "stopping");
     const berth = await startBerth({ data });

@@ -1,21 +1,23 @@
-import { makeContent, pull, pushImage } from "../load.ts";
+import { makeContent, pushImage } from "../load.ts";
 import type { Bench } from "../measure.ts";
 import type { Peer } from "../peers.ts";
 import type { Row } from "../report.ts";
+import { wrk } from "../wrk.ts";
 
 const repositories = 10_000;
+const rounds = 5;
+const roundMs = 1000;
 
 export async function listRows({ berth, docker }: Bench): Promise<Row[]> {
-  const measure = async (name: string, path: string): Promise<Row> => {
+  const measure = async (what: string, path: string): Promise<Row> => {
     const figures = [berth, docker].map(({ name: peer, url }) => ({ peer, url, samples: [] as number[] }));
-    for (let round = 0; round < 20; round++) {
+    for (let round = 0; round < rounds; round++) {
       for (const { url, samples } of figures) {
-        const began = performance.now();
-        await pull(url + path);
-        samples.push(performance.now() - began);
+        const { requests, seconds } = await wrk(url + path, 1, roundMs);
+        samples.push((1000 * seconds) / requests);
       }
     }
-    return { name, unit: "ms", higherIsBetter: false, figures };
+    return { name: `${what} (wrk -t1 -c1)`, unit: "ms", higherIsBetter: false, figures };
   };
   const layer = makeContent(100);
   // docker-registry refuses some of several pushes of one new blob at once.

@@ -23,10 +23,14 @@ export async function callerOf(
   return {
     identity: { kind: account.kind, name: account.name, groups: account.groups },
     permissions: { grants: await grantsOf(access, account), ...(limits ? { limits } : {}) },
-    credential: credential
-      ? `${credential.kind === "refresh" ? "login" : "token"} ${credential.id}`
-      : "password",
+    credential: credentialName(credential),
   };
+}
+
+/** Which credential, for the record: never its secret. */
+export function credentialName(credential: CredentialRow | undefined): string {
+  if (credential === undefined) return "password";
+  return `${credential.kind === "refresh" ? "login" : "token"} ${credential.id}`;
 }
 
 /** Limits as they are stored. What is not understood allows nothing. */

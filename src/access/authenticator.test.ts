@@ -6,7 +6,7 @@ import type { AccessMetadata } from "../store/metadata/access.ts";
 import { createAttemptLimiter } from "./attempts.ts";
 import { createAuthenticator } from "./authenticator.ts";
 import type { Caller } from "./identities.ts";
-import { createLogins } from "./logins.ts";
+import { createLogins, type Login } from "./logins.ts";
 import { createPasswordChecker, hashPassword } from "./passwords.ts";
 import { decide } from "./permissions.ts";
 import { makeSecret, secretHash } from "./secrets.ts";
@@ -16,7 +16,6 @@ import { createTokenService } from "./token-service.ts";
 let metadata: TemporaryMetadata;
 let clock: number;
 const now = () => clock;
-const address = () => "10.0.0.1";
 const password = "a horse and a battery";
 
 beforeEach(async () => {
@@ -46,9 +45,13 @@ function makeWorker(access: AccessMetadata) {
     passwords: createPasswordChecker(),
     now,
   });
-  const authenticator = createAuthenticator({ access, logins, signer, now });
-  const ask = async (header: string | null) => authenticator.authenticate(header, address);
-  return { access, logins, authenticator, ask, issue: createTokenService(access, signer) };
+  const told: string[] = [];
+  const loggedIn = ({ account, credential }: Login, from: string) =>
+    void told.push(`${account.name} ${credential?.id ?? "password"} ${from}`);
+  const authenticator = createAuthenticator({ access, logins, signer, loggedIn, now });
+  const ask = async (header: string | null, from = "10.0.0.1") =>
+    authenticator.authenticate(header, () => from);
+  return { access, logins, authenticator, ask, told, issue: createTokenService(access, signer) };
 }
 
 const basic = (name: string, secret: string) =>
@@ -112,6 +115,28 @@ describe("authenticate", () => {
     for (const header of [basic("alice", secret), `Bearer ${secret}`]) {
       await expect(ask(header)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
     }
+  });
+
+  test("authenticate tells once an hour who comes from where with what others log in with", async () => {
+    const { access, ask, told, logins, issue } = makeWorker(metadata.access);
+    const secret = await makeToken(access);
+    for (const header of [basic("alice", password), basic("alice", secret), `Bearer ${secret}`])
+      await ask(header);
+    await access.addGrant({ subject: { kind: "public" }, role: "reader", repositories: "a" });
+    clock += 250; // callers are made anew
+    await ask(basic("alice", password));
+    expect(told).toEqual(["alice password 10.0.0.1", "alice laptop 10.0.0.1"]);
+    await access.removeGrant({ subject: { kind: "public" }, role: "reader", repositories: "a" });
+    clock += 250;
+    await ask(basic("alice", password), "10.0.0.2");
+    clock += 60 * 60_000;
+    await ask(basic("alice", password));
+    expect(told.slice(2)).toEqual(["alice password 10.0.0.2", "alice password 10.0.0.1"]);
+    await ask(null);
+    const login = await logins.byPassword("alice", password, "10.0.0.1");
+    const { token } = await issue({ login, scopes: [], offline: false, client: "docker" });
+    await ask(`Bearer ${token}`);
+    expect(told).toHaveLength(4);
   });
 
   test("authenticate limits a token to what it was made for, also in the short-lived tokens made from it", async () => {

@@ -2,7 +2,7 @@ import { RegistryError } from "../oci/errors.ts";
 import type { Scope } from "../oci/scopes.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
 import type { Eventually } from "../store/metadata/eventually.ts";
-import { callerOf, grantsOf } from "./accounts.ts";
+import { callerOf, credentialName, grantsOf } from "./accounts.ts";
 import { parseBasic } from "./basic-credentials.ts";
 import { dropOldest } from "./bounded.ts";
 import type { Caller } from "./identities.ts";
@@ -29,6 +29,11 @@ export interface AuthenticatorOptions {
   readonly access: AccessMetadata;
   readonly logins: Logins;
   readonly signer: TokenSigner;
+  /**
+   * Told of who comes with a password or token itself instead of asking for a bearer token with it; of the same from
+   * the same address once an hour.
+   */
+  readonly loggedIn?: (login: Login, address: string) => void;
   readonly now?: () => number;
 }
 
@@ -36,6 +41,8 @@ export interface AuthenticatorOptions {
 const recheckMs = 200;
 /** A caller is looked up again after so long, though nothing changed. */
 const rememberMs = 10 * 60_000;
+/** Who comes with the same from the same address within this time has logged in once. */
+const sameLoginMs = 60 * 60_000;
 const mostRemembered = 10_000;
 /** What is remembered takes so many characters each; tokens of a hundred repositories fit. */
 const longestRemembered = 12 * 1024;
@@ -47,10 +54,11 @@ interface Known {
 }
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { access, now = Date.now } = options;
+  const { access, loggedIn = () => {}, now = Date.now } = options;
   const known = new Map<string, Known>();
   const loading = new Map<string, Promise<Caller>>();
   const uses = new Map<string, number>();
+  const told = new Map<string, number>();
   let version: number | undefined;
   let checkedAt = Number.NEGATIVE_INFINITY;
 
@@ -62,11 +70,21 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     loading.clear();
   };
 
+  const tell = (login: Login, address: string): void => {
+    const key = `${login.account.id} ${credentialName(login.credential)} ${address}`;
+    const at = now();
+    if (at - (told.get(key) ?? Number.NEGATIVE_INFINITY) < sameLoginMs) return;
+    told.delete(key); // to its end: the oldest are dropped
+    told.set(key, at);
+    dropOldest(told, mostRemembered);
+    loggedIn(login, address);
+  };
+
   const load = (header: string, address: () => string): Promise<Caller> => {
     const running = loading.get(header);
     if (running) return running;
     const atVersion = version;
-    const started = identify(options, header, address, now).then((found) => {
+    const started = identify({ ...options, loggedIn: tell }, header, address, now).then((found) => {
       if (version === atVersion && header.length <= longestRemembered) {
         known.set(header, { ...found, expiresAt: Math.min(found.expiresAt, now() + rememberMs) });
         dropOldest(known, mostRemembered);
@@ -109,12 +127,12 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
 }
 
 async function identify(
-  options: AuthenticatorOptions,
+  options: AuthenticatorOptions & Required<Pick<AuthenticatorOptions, "loggedIn">>,
   header: string,
   address: () => string,
   now: () => number,
 ): Promise<Known> {
-  const { access, logins } = options;
+  const { access, logins, loggedIn } = options;
   if (header === "") return { caller: await anonymous(access), expiresAt: Number.POSITIVE_INFINITY };
   const [, scheme = "", value = ""] = /^(\w+) +(\S+)$/.exec(header) ?? [];
   if (scheme.toLowerCase() === "bearer" && !isSecret(value)) return bySignedToken(options, value, now);
@@ -124,6 +142,7 @@ async function identify(
     isSession || scheme.toLowerCase() === "bearer"
       ? await logins.bySecret(value, isSession ? "refresh" : "token")
       : await loginByBasic(logins, header, address());
+  if (!isSession) loggedIn(login, address()); // a session's was told when it began
   return {
     caller: await callerOf(access, login.account, login.credential),
     expiresAt: login.credential?.expiresAt ?? Number.POSITIVE_INFINITY,

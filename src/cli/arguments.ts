@@ -107,6 +107,6 @@ function assign(given: readonly string[], operands: Operands): ParsedArguments["
   return Object.fromEntries(entries);
 }
 
-function missing({ value }: Operand): UsageError {
-  return new UsageError(`${value} is missing`);
+function missing({ value, shownBy }: Operand): UsageError {
+  return new UsageError(`${value} is missing${shownBy ? `: ${shownBy} shows what there is` : ""}`);
 }

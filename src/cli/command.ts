@@ -53,6 +53,8 @@ export interface Operand {
   readonly multiple?: true;
   /** Nothing else may be given; not together with the two above. */
   readonly choices?: readonly string[];
+  /** The command that shows what can be given, for who left it out. */
+  readonly shownBy?: string;
   readonly completion?: Completion;
 }
 
@@ -107,6 +109,8 @@ export interface Command<F extends Flags = Flags, O extends Operands = Operands>
   readonly description?: string;
   /** Whole command lines for the help, with what each does. */
   readonly examples?: readonly { readonly line: string; readonly does: string }[];
+  /** What to do after it was interrupted: stands behind "interrupted: ". */
+  readonly afterInterruption?: string;
   /**
    * Does the work. Resolves to the exit code: 0 done, 1 failed (after it said why on `stderr`).
    * @throws UsageError for exit code 2; anything else is one message and exit code 1

@@ -10,6 +10,11 @@ export const commands: CommandTable = [
         summary: "Run the registry until a signal ends it",
         load: async () => (await import("./commands/serve.ts")).serve,
       },
+      {
+        words: "healthcheck",
+        summary: "Tell whether the server on this machine is well",
+        load: async () => (await import("./commands/healthcheck.ts")).healthcheck,
+      },
     ],
   },
   {

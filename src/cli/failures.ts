@@ -47,10 +47,9 @@ function flagFor({ message, cause }: RegistryError): string {
   const failure = cause instanceof TransportError ? cause.failure : undefined;
   if (failure === "certificate") return " (--ca-file FILE)";
   if (failure === "no-tls") return " (--plain-http)";
+  if (/\bthe CA file "/.test(message)) return " (--ca-file)";
   // Only this machine is spoken to in plain HTTP without being asked to.
-  return /: (?:try again, or )?use HTTPS\b/.test(message)
-    ? " (--ca-file FILE, of its certificate's authority)"
-    : "";
+  return /: use HTTPS\b/.test(message) ? " (--ca-file FILE, of its certificate's authority)" : "";
 }
 
 interface SystemError extends Error {

@@ -2,6 +2,16 @@ import { commands } from "./commands.ts";
 import { runInProcess } from "./process.ts";
 import { runCommandLine } from "./run.ts";
 
-process.exitCode = await runInProcess((surroundings) =>
-  runCommandLine(commands, process.argv.slice(2), surroundings),
-);
+// No await here: the program is also built as CommonJS, which starts faster and knows none at the top of a file.
+void main();
+
+async function main(): Promise<void> {
+  // A single-file executable has no other file to start: server/workers.ts starts it as a worker, too.
+  if (process.env.BERTH_WORKER !== undefined) {
+    await import("../server/worker.ts");
+    return;
+  }
+  process.exitCode = await runInProcess((surroundings) =>
+    runCommandLine(commands, process.argv.slice(2), surroundings),
+  );
+}

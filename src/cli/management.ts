@@ -34,8 +34,8 @@ export function withManagement(
   act: (management: Management) => Promise<number>,
 ): Promise<number> {
   return withRemotes(context, ({ client }) => {
-    const registry = parseRegistry(context.operands.registry);
-    return act(managementOf(client(registry), registry, context.signal));
+    const { registry, ...typed } = parseRegistry(context.operands.registry);
+    return act(managementOf(client(registry, typed), registry, context.signal));
   });
 }
 

@@ -27,13 +27,22 @@ export function parseRepository(text: string): Reference {
   throw new UsageError(`${quote(text)} has a tag or digest: expected a repository alone, ${quote(bare)}`);
 }
 
+/** A registry that was typed alone. */
+export interface TypedRegistry {
+  readonly registry: RegistryName;
+  /** As it was typed before the name, if it was. */
+  readonly scheme?: "http" | "https";
+}
+
 /**
  * A registry as docker understands it where it logs in: also as an address, `https://registry.example.com/`; docker.io
  * if absent.
  */
-export function parseRegistry(text = "docker.io"): RegistryName {
-  const [, host = ""] = /^(?:https?:\/\/)?([^/]*)/i.exec(text) ?? [];
-  return parseTyped(parseRegistryName, host);
+export function parseRegistry(text = "docker.io"): TypedRegistry {
+  const [, scheme, host = ""] = /^(?:(https?):\/\/)?([^/]*)/i.exec(text) ?? [];
+  const registry = parseTyped(parseRegistryName, host);
+  if (scheme === undefined) return { registry };
+  return { registry, scheme: scheme.toLowerCase() === "https" ? "https" : "http" };
 }
 
 /** A platform as people write it: `linux/arm64`, `linux/arm/v7`. */

@@ -4,9 +4,12 @@ import { type Client, createClient } from "../client/client.ts";
 import type { CredentialSource } from "../client/credentials.ts";
 import { type DockerLoginOptions, dockerCredentials } from "../client/docker-credentials.ts";
 import { proxiesOf } from "../client/proxies.ts";
+import { isLoopback } from "../client/transport.ts";
+import { quote } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { RegistryName } from "../oci/references.ts";
-import type { Context, Surroundings } from "./command.ts";
+import { type Context, type Surroundings, UsageError } from "./command.ts";
+import type { TypedRegistry } from "./operands.ts";
 import { printWarning } from "./output/messages.ts";
 
 /** The flags of every command that talks to registries. */
@@ -30,7 +33,7 @@ export const registryFlags = {
 type RegistryContext = Surroundings & Pick<Context<typeof registryFlags>, "flags">;
 
 /** What is needed beside the name of a registry. */
-export interface RemoteOptions {
+export interface RemoteOptions extends Pick<TypedRegistry, "scheme"> {
   /** Used instead of the logins that are kept. */
   readonly credentials?: CredentialSource;
   /** The repository that is worked with, for which a login of its own may be kept. */
@@ -61,8 +64,8 @@ export async function withRemotes<T>(
   const client: Remotes["client"] = (registry, options = {}) => {
     const known = clients.get(registry);
     if (known) return known;
-    const { credentials, repository, onRefreshToken } = options;
-    const plainHttp = speaksPlainHttp(registry, flags);
+    const { credentials, repository, onRefreshToken, scheme } = options;
+    const plainHttp = speaksPlainHttp({ registry, ...(scheme && { scheme }) }, flags);
     const made = createClient(registry, {
       transport,
       credentials:
@@ -88,10 +91,29 @@ export function loginOptions({ env }: Pick<Surroundings, "env">): DockerLoginOpt
   return { environment: env, ...(env.HOME ? { homeFolder: env.HOME } : {}) };
 }
 
-/** `undefined` for the client's own choice, which is plain HTTP with this machine alone. */
-function speaksPlainHttp(registry: RegistryName, flags: RegistryContext["flags"]): boolean | undefined {
+/**
+ * `undefined` for the client's own choice, which is plain HTTP with this machine alone. A scheme that was typed is kept
+ * to: a password would else go another way than who typed it expects.
+ * @throws UsageError
+ */
+function speaksPlainHttp(
+  { registry, scheme }: TypedRegistry,
+  flags: RegistryContext["flags"],
+): boolean | undefined {
   const plain = flags["plain-http"];
-  if (plain.includes("") || plain.includes(registry)) return true;
+  const isAllowed = plain.includes("") || plain.includes(registry);
+  if (scheme === "https" && isAllowed) {
+    throw new UsageError(
+      `${quote(`https://${registry}`)} and --plain-http contradict each other: leave out one`,
+    );
+  }
+  if (scheme === "http" && !isAllowed && !isLoopback(new URL(`http://${registry}`).hostname)) {
+    throw new UsageError(
+      `${quote(`http://${registry}`)} asks for plain HTTP, which everybody on the way can read: leave out "http://" ` +
+        "for HTTPS, or add --plain-http",
+    );
+  }
+  if (scheme !== undefined || isAllowed) return scheme !== "https";
   // Who names an authority wants certificates to be checked, also by this machine.
   return flags["ca-file"].length > 0 ? false : undefined;
 }

@@ -74,10 +74,11 @@ async function runEntry(
     return await command.run({ ...surroundings, ...parsed });
   } catch (error) {
     const failure = describeFailure(error, signal);
+    const advice = failure.code === "INTERRUPTED" && failure.message ? command.afterInterruption : undefined;
+    const message = advice ? `${failure.message}: ${advice}` : failure.message;
     const asJson = "json" in command.flags && args.includes("--json");
-    if (asJson)
-      stderr.write(`${JSON.stringify({ error: { code: failure.code, message: failure.message } })}\n`);
-    else if (failure.message) printError(surroundings, failure.message);
+    if (asJson) stderr.write(`${JSON.stringify({ error: { code: failure.code, message } })}\n`);
+    else if (message) printError(surroundings, message);
     if (error instanceof UsageError && !asJson) stderr.write(usageAdvice(entry, command));
     if (surroundings.env.BERTH_DEBUG) stderr.write(`${traceOf(error)}\n`);
     return failure.exitCode;

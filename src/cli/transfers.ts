@@ -23,6 +23,9 @@ export const transferFlags = {
   json: { type: "switch", summary: "print every event and the result as JSON, one a line" },
 } as const;
 
+/** What holds of every command that moves images. */
+export const afterTransferInterruption = "the same command goes on where it stopped";
+
 type TransferContext = Surroundings & Pick<Context<typeof transferFlags>, "flags">;
 
 /** One image to move. */

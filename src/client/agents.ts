@@ -20,6 +20,8 @@ export interface Route {
 export interface Agents {
   /** @throws RegistryError UNSUPPORTED when the address's proxy is set wrongly */
   routeTo(url: URL): Route;
+  /** Whether a proxy makes the connection. @throws as routeTo */
+  isProxied(url: URL): boolean;
   close(): void;
 }
 
@@ -40,6 +42,7 @@ export function createAgents(options: TransportOptions): Agents {
   };
 
   return {
+    isProxied: (url) => proxyFor(url, proxies) !== undefined,
     routeTo(url) {
       const proxy = proxyFor(url, proxies);
       if (url.protocol === "https:") {
@@ -96,10 +99,11 @@ function readCertificates(path: string): string {
   try {
     text = readFileSync(path, "utf8");
   } catch (cause) {
-    const found = cause instanceof Error ? cause.message : String(cause);
-    throw new RegistryError("UNSUPPORTED", `cannot read the CA file ${JSON.stringify(path)}: ${found}`, {
-      cause,
-    });
+    throw new RegistryError(
+      "UNSUPPORTED",
+      `cannot read the CA file ${JSON.stringify(path)}: ${whyUnread(cause)}`,
+      { cause },
+    );
   }
   if (text.includes("-----BEGIN CERTIFICATE-----") || text.includes("-----BEGIN TRUSTED CERTIFICATE-----"))
     return text;
@@ -107,6 +111,14 @@ function readCertificates(path: string): string {
     "UNSUPPORTED",
     `the CA file ${JSON.stringify(path)} has no certificate: expected PEM, with -----BEGIN CERTIFICATE-----`,
   );
+}
+
+function whyUnread(error: unknown): string {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code === "ENOENT") return "there is no such file";
+  if (code === "EISDIR") return "it is a folder, a file was expected";
+  if (code === "EACCES") return "not allowed: check whose it is and who may read it";
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** An agent whose connections go through a proxy's CONNECT. */

@@ -140,7 +140,7 @@ function describeFailure({ cause: { failure, message } }: ExchangeError, url: UR
     case "timeout":
       return `${host} is too slow (${why}): check the network, then try again`;
     case "reset":
-      return `the connection to ${host} broke (${why}): try again${isPlain ? ", or use HTTPS if it speaks that" : ""}`;
+      return `the connection to ${host} broke (${why}): try again`;
     case "certificate":
       return (
         `the certificate of ${host} is not trusted (${why}): give the file of the authority that signed it as an ` +
@@ -148,6 +148,8 @@ function describeFailure({ cause: { failure, message } }: ExchangeError, url: UR
       );
     case "no-tls":
       return `${host} does not speak HTTPS (${why}): if it is meant to speak plain HTTP, allow that for it`;
+    case "wants-tls":
+      return `${host} wants HTTPS, and plain HTTP was sent: use HTTPS`;
     case "no-http":
       return isPlain
         ? `${host} does not answer in plain HTTP (${why}): use HTTPS if it speaks that`

@@ -3,6 +3,7 @@ import https from "node:https";
 import type { Socket } from "node:net";
 import { RegistryError } from "../oci/errors.ts";
 import { type Agents, createAgents, proxyRefusal } from "./agents.ts";
+import { answersTls } from "./tls-probe.ts";
 import {
   type Transport,
   TransportError,
@@ -22,7 +23,24 @@ const readAhead = 256 * 1024;
  */
 export function createTransport(options: TransportOptions = {}): Transport {
   const agents = createAgents(options);
-  return { send: (request) => send(agents, options, request), close: agents.close };
+  // Whoever answered plain HTTP once speaks it.
+  const speakPlain = new Set<string>();
+  return {
+    close: agents.close,
+    async send(request) {
+      const { url } = request;
+      try {
+        const response = await send(agents, options, request);
+        if (url.protocol === "http:") speakPlain.add(url.origin);
+        return response;
+      } catch (error) {
+        const isUnclear = error instanceof TransportError && error.failure === "reset";
+        const mayWantTls = isUnclear && url.protocol === "http:" && !speakPlain.has(url.origin);
+        if (!mayWantTls || agents.isProxied(url) || !(await answersTls(url))) throw error;
+        throw new TransportError("wants-tls", error.message, { cause: error });
+      }
+    },
+  };
 }
 
 async function send(

@@ -74,6 +74,7 @@ export type TransportFailure =
   | "reset"
   | "certificate"
   | "no-tls"
+  | "wants-tls"
   | "no-http"
   | "proxy"
   | "other";

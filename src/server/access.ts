@@ -1,3 +1,4 @@
+import { credentialName } from "../access/accounts.ts";
 import { type AccountAdministration, createAccountAdministration } from "../access/administration.ts";
 import { createAttemptLimiter } from "../access/attempts.ts";
 import { createAuditLog } from "../access/audit.ts";
@@ -16,7 +17,7 @@ import type { AccessMetadata, AccountRow } from "../store/metadata/access.ts";
 import type { AuditEntry, AuditMetadata } from "../store/metadata/audit.ts";
 import type { Metadata } from "../store/metadata/metadata.ts";
 import { createAccountsGate } from "./accounts-gate.ts";
-import { createAddressReader } from "./addresses.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Gate } from "./gate.ts";
 import type { Pages } from "./handler.ts";
 import type { Log } from "./log.ts";
@@ -40,6 +41,7 @@ export interface AccessOptions {
   readonly registry: Registry;
   readonly metadata: Pick<Metadata, "access" | "audit">;
   readonly settings: Settings;
+  readonly forwarding: Forwarding;
   /** Everybody may pull everything. */
   readonly publicPull: boolean;
   /** Whether this process does what is to be done once. */
@@ -67,9 +69,9 @@ const dayMs = 24 * 60 * 60_000;
 export async function composeAccess(options: AccessOptions): Promise<Access> {
   const { registry, settings, log, metadata } = options;
   const access = options.publicPull ? withPublicPull(metadata.access) : metadata.access;
-  const addressOf = createAddressReader(settings["trusted-proxies"]);
-  const publicUrl = settings["public-url"];
-  const signer = createTokenSigner({ keys: access, audience: serviceName(publicUrl) });
+  const { addressOf } = options.forwarding;
+  const service = serviceName(settings["public-url"]);
+  const signer = createTokenSigner({ keys: access, audience: service });
   const auditLog = createAuditLog(metadata.audit, (error) =>
     log.error({ err: error }, "could not write the record"),
   );
@@ -79,16 +81,22 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
     passwords: createPasswordChecker(),
     failed: (account, address, detail) => auditLog.note(failedLogin(account, address, detail)),
   });
-  const authenticator = createAuthenticator({ access, logins, signer });
+  const authenticator = createAuthenticator({
+    ...{ access, logins, signer },
+    loggedIn: ({ account, credential }, address) =>
+      auditLog.note(login(account, address, credentialName(credential))),
+  });
   const changing = { access, record: auditLog.record, changed: authenticator.recheck, logins };
   const accounts = createAccountAdministration(changing);
   const { people, workloads } = await openProviders(settings, access);
-  const loggedIn: LoginRecorder = (account, request, connection, detail) =>
-    auditLog.note(login(account, addressOf(request, connection), detail));
+  const loggedIn: LoginRecorder = (account, request, connection, credential, detail) =>
+    auditLog.note(login(account, addressOf(request, connection), credential, detail));
   const upkeep = await startUpkeep(options, access, authenticator, workloads);
   const limits = settings.limits.length > 0 && { limits: limitsOf(settings, options.processes) };
   return {
-    gate: createAccountsGate({ registry, authenticator, publicUrl, auditLog, addressOf, ...limits }),
+    gate: createAccountsGate({
+      ...{ registry, authenticator, service, auditLog, forwarding: options.forwarding, ...limits },
+    }),
     administration: {
       accounts,
       grants: createGrantAdministration(changing),
@@ -100,7 +108,7 @@ export async function composeAccess(options: AccessOptions): Promise<Access> {
         ...{ logins, people, workloads, loggedIn, addressOf },
         issue: createTokenService(access, signer),
       }),
-      ...(people && createLoginPages({ people, publicUrl, access, loggedIn })),
+      ...(people && createLoginPages({ people, access, loggedIn, ...options.forwarding })),
     },
     async close() {
       upkeep.close();
@@ -166,15 +174,15 @@ async function openProviders(settings: Settings, access: AccessMetadata): Promis
   return createProviders(settings, access);
 }
 
-function login(account: AccountRow, address: string, detail: string): AuditEntry {
+function login(account: AccountRow, address: string, credential: string, detail?: string): AuditEntry {
   return {
     at: Date.now(),
     actor: account.name,
-    credential: account.source,
+    credential,
     address,
     action: "login",
     outcome: "done",
-    detail,
+    ...(detail === undefined ? {} : { detail }),
   };
 }
 

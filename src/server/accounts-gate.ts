@@ -8,10 +8,10 @@ import type { createRequestLimits } from "../access/request-limits.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { covers, formatScope, managementScope } from "../oci/scopes.ts";
 import type { Registry } from "../registry/registry.ts";
-import type { AddressOf } from "./addresses.ts";
 import type { Caller as ApiCaller, Authorize, Need } from "./api/operations.ts";
 import { recorderOf, recordRefusal } from "./api-record.ts";
 import { createAuditTrail, type GuardedEntry } from "./audit-trail.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { RouteKind } from "./routes.ts";
 import { credentialsOf } from "./sessions.ts";
@@ -20,10 +20,10 @@ import { challengeHeader } from "./token-realm.ts";
 export interface AccountsGateOptions {
   readonly registry: Registry;
   readonly authenticator: Authenticator;
-  /** Where this server is for its clients, when that is not what their requests say. */
-  readonly publicUrl: string | undefined;
+  /** The registry's name in challenges. */
+  readonly service: string;
   readonly auditLog: AuditLog;
-  readonly addressOf: AddressOf;
+  readonly forwarding: Forwarding;
   readonly limits?: RequestLimits;
 }
 
@@ -31,7 +31,8 @@ type RequestLimits = ReturnType<typeof createRequestLimits>;
 
 /** Lets in who may, to what they may. */
 export function createAccountsGate(options: AccountsGateOptions): Gate {
-  const { registry, authenticator, publicUrl, auditLog, addressOf, limits } = options;
+  const { registry, authenticator, service, auditLog, limits } = options;
+  const { addressOf, baseUrlOf } = options.forwarding;
   const trail = createAuditTrail(auditLog, addressOf);
   const entries = new WeakMap<Caller, GuardedEntry>();
 
@@ -46,7 +47,7 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
   };
 
   const authorize: Authorize = async (request, need, connection): Promise<ApiCaller> => {
-    const header = credentialsOf(request);
+    const header = credentialsOf(request, () => baseUrlOf(request, connection));
     const address = addressOf(request, connection);
     const caller = await authenticator.authenticate(header, () => address);
     const { guard, actor } = entryOf(caller);
@@ -82,9 +83,10 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
     authorize,
     // Safe: every entry was made above.
     finished: (event) => trail({ ...event, entry: event.entry as GuardedEntry | undefined }),
-    refusalHeaders(error, request): Record<string, string> {
+    refusalHeaders(error, request, connection): Record<string, string> {
       if (error.code !== "UNAUTHORIZED") return {};
-      return { "www-authenticate": challengeHeader(request, publicUrl, wantedScope(error)) };
+      const place = { baseUrl: baseUrlOf(request, connection), service };
+      return { "www-authenticate": challengeHeader(request, place, wantedScope(error)) };
     },
   };
 }
@@ -118,10 +120,12 @@ function checkKnock(caller: Caller, kind: string): Caller {
 function checkNeed(caller: Caller, guard: Guard, need: Need): void {
   if (need.kind === "nothing") return;
   const wants = { detail: [{ Type: "registry", Name: "management", Action: "*" }] };
-  if (caller.identity.kind === "anonymous" && !(need.kind === "repository" && need.action === "pull")) {
+  const isAnonymous = caller.identity.kind === "anonymous";
+  if (isAnonymous && !(need.kind === "repository" && need.action === "pull")) {
     throw new RegistryError("UNAUTHORIZED", "log in to use the management API", wants);
   }
-  if (caller.scopes && !covers(caller.scopes, [managementScope])) {
+  // What nobody in particular may read needs no token: one that says so is as good as none.
+  if (!isAnonymous && caller.scopes && !covers(caller.scopes, [managementScope])) {
     throw new RegistryError(
       "UNAUTHORIZED",
       `the bearer token was not made for ${formatScope(managementScope)}`,

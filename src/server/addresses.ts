@@ -5,32 +5,19 @@ import type { Connection } from "./context.ts";
 export type AddressOf = (request: Request, connection: Connection) => string;
 
 /**
- * Behind proxies that are trusted, the address is the last in `X-Forwarded-For` that is no such proxy: what stands
- * before that, anybody can have written.
- * @param trustedProxies addresses, or networks such as `10.0.0.0/8`
+ * Makes the test whether an address belongs to one of some networks. What is no address belongs to none.
+ * @param networks addresses, or networks such as `10.0.0.0/8`
  */
-export function createAddressReader(trustedProxies: readonly string[]): AddressOf {
-  const trusted = new BlockList();
-  for (const text of trustedProxies) {
+export function createNetworks(networks: readonly string[]): (address: string) => boolean {
+  const list = new BlockList();
+  for (const text of networks) {
     const [address = "", bits] = text.split("/");
     const family = isIP(address) === 6 ? "ipv6" : "ipv4";
-    trusted.addSubnet(address, Number(bits ?? (family === "ipv6" ? 128 : 32)), family);
+    list.addSubnet(address, Number(bits ?? (family === "ipv6" ? 128 : 32)), family);
   }
-  const isTrusted = (address: string): boolean => {
+  return (address) => {
     const version = isIP(address);
-    return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4");
-  };
-  return (request, connection) => {
-    const peer = plain(connection.requestIP?.(request)?.address ?? "unknown");
-    if (trustedProxies.length === 0 || !isTrusted(peer)) return peer;
-    const passedOn = (request.headers.get("x-forwarded-for") ?? "")
-      .split(",")
-      .map((part) => plain(part.trim()));
-    for (const address of passedOn.reverse()) {
-      if (isIP(address) === 0) break; // not what a proxy writes
-      if (!isTrusted(address)) return address;
-    }
-    return peer;
+    return version !== 0 && list.check(address, version === 6 ? "ipv6" : "ipv4");
   };
 }
 
@@ -42,7 +29,12 @@ export function isNetwork(text: string): boolean {
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 6 ? 128 : 32));
 }
 
+/** Who is at the other end of the connection: a proxy, perhaps. */
+export function peerOf(request: Request, connection: Connection): string {
+  return plainAddress(connection.requestIP?.(request)?.address ?? "unknown");
+}
+
 /** An IPv4 address as such, also where it came over an IPv6 socket. */
-function plain(address: string): string {
+export function plainAddress(address: string): string {
   return address.replace(/^::ffff:(?=\d+\.)/i, "");
 }

@@ -27,6 +27,8 @@ export interface Context {
   allowSlowBody(): void;
   /** The answer's body, of `size` bytes, may be read slowly. */
   allowSlowReader(size: number): void;
+  /** A path of this server as the sender of the request has to ask for it. */
+  publicPath(path: string): string;
   /** Counts bytes of blobs that came in and go out. */
   count(bytesIn: number, bytesOut: number): void;
 }

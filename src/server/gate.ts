@@ -22,7 +22,7 @@ export interface Gate {
   /** Decides on a request of the management API, or of a page. */
   readonly authorize: Authorize;
   /** Headers that go with a refusal: how to log in. */
-  refusalHeaders(error: RegistryError, request: Request): Record<string, string>;
+  refusalHeaders(error: RegistryError, request: Request, connection: Connection): Record<string, string>;
   /** Records what became of a request of the distribution API. Resolves when it is durable; absent if nothing is. */
   readonly finished?: (event: FinishedRequest) => Promise<void> | undefined;
 }

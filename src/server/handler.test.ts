@@ -12,6 +12,7 @@ test("createHandler lets a body come slowly, and a connection not stay idle for 
     pages: {},
     api: async () => new Response(),
     latestOf: async () => undefined,
+    prefixOf: () => "",
     log: await createLog("silent", false),
     metrics: createMetrics(),
   });

@@ -2,6 +2,7 @@ import { isRegistryError } from "../oci/errors.ts";
 import type { Api } from "./api/app.ts";
 import { type Connection, type Context, idleSeconds } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Entry, Gate } from "./gate.ts";
 import type { LatestFallback } from "./latest-fallback.ts";
 import type { Log } from "./log.ts";
@@ -24,6 +25,7 @@ export interface HandlerOptions {
   /** Answers what begins with `/api/`. */
   readonly api: Api;
   readonly latestOf: LatestFallback;
+  readonly prefixOf: Forwarding["prefixOf"];
   readonly log: Log;
   readonly metrics: Metrics;
 }
@@ -39,7 +41,7 @@ const requestPrefix = Math.random().toString(36).slice(2, 8);
 export function createHandler(
   options: HandlerOptions,
 ): (request: Request, connection: Connection) => Promise<Response> {
-  const { gate, pages, api, latestOf, log, metrics } = options;
+  const { gate, pages, api, latestOf, prefixOf, log, metrics } = options;
   return async (request, connection) => {
     const started = performance.now();
     const requestId = `${requestPrefix}-${++requests}`;
@@ -69,6 +71,7 @@ export function createHandler(
             connection.timeout(request, 0);
           },
           allowSlowReader: (size) => allowSlowReader(connection, request, size),
+          publicPath: (path) => prefixOf(request, connection) + path,
           count: countFor(entry, metrics),
         };
         const answer = handleRoute(context, route);
@@ -83,7 +86,7 @@ export function createHandler(
     } catch (error) {
       failure = error;
       response = errorResponse(error, requestId, request.method === "HEAD", (known) =>
-        gate.refusalHeaders(known, request),
+        gate.refusalHeaders(known, request, connection),
       );
     }
     if (response.status >= 400 && request.body) await takeRest(request);

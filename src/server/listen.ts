@@ -106,7 +106,7 @@ function portOf({ listen: text }: Settings): number {
 /** @throws SettingsError when a file cannot be read, or certificate and key do not belong together */
 function readCertificate({ certificate, key }: { readonly certificate: string; readonly key: string }) {
   try {
-    const files = { cert: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") };
+    const files = { cert: readTlsFile("certificate", certificate), key: readTlsFile("key", key) };
     if (!new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) {
       throw new SettingsError(`tls: the key ${key} does not belong to the certificate ${certificate}`);
     }
@@ -115,6 +115,18 @@ function readCertificate({ certificate, key }: { readonly certificate: string; r
     if (cause instanceof SettingsError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SettingsError(`tls: cannot use ${certificate} with ${key}: ${reason}`, { cause });
+  }
+}
+
+function readTlsFile(setting: "certificate" | "key", path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (cause) {
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const reason = isMissing ? "there is no such file" : String(cause);
+    throw new SettingsError(`tls.${setting} is ${JSON.stringify(path)}, which cannot be read: ${reason}`, {
+      cause,
+    });
   }
 }
 

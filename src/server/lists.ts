@@ -61,12 +61,12 @@ export function pageOptions({ query }: Context): PageOptions {
 
 /** "The Link header MUST be set according to RFC 5988 with the Relation Type rel="next"" */
 export function linkHeader(
-  { query }: Context,
+  { query, publicPath }: Context,
   path: string,
   next: string | undefined,
 ): Record<string, string> {
   if (next === undefined) return {};
   const following = new URLSearchParams(query);
   following.set("last", next);
-  return { link: `<${path}?${following}>; rel="next"` };
+  return { link: `<${publicPath(path)}?${following}>; rel="next"` };
 }

@@ -4,15 +4,14 @@ import { secretHash } from "../access/secrets.ts";
 import { makeRefreshToken } from "../access/token-service.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { AccessMetadata } from "../store/metadata/access.ts";
+import type { Forwarding } from "./forwarding.ts";
 import type { Pages } from "./handler.ts";
 import { emptyResponse, jsonResponse } from "./responses.ts";
 import { readCookie, requireOwnOrigin, sessionCookieName } from "./sessions.ts";
 import type { LoginRecorder } from "./token-endpoint.ts";
-import { baseUrlOf } from "./token-realm.ts";
 
-export interface LoginPagesOptions {
+export interface LoginPagesOptions extends Pick<Forwarding, "baseUrlOf" | "prefixOf"> {
   readonly people: PeopleLogin;
-  readonly publicUrl: string | undefined;
   readonly access: AccessMetadata;
   readonly loggedIn: LoginRecorder;
 }
@@ -22,33 +21,39 @@ const stateLifetimeS = 600;
 
 /** Logging in with a provider: `/login` and its way back for browsers, `/login/device` for the command line. */
 export function createLoginPages(options: LoginPagesOptions): Pages {
-  const { people, publicUrl, access, loggedIn } = options;
+  const { people, access, loggedIn, baseUrlOf, prefixOf } = options;
   return {
-    "/login": async (query, request) => {
+    "/login": async (query, request, connection) => {
       requireMethod(request, "GET");
-      const base = baseUrlOf(request, publicUrl);
+      const base = baseUrlOf(request, connection);
       const { url, login } = await people.begin(`${base}/login/callback`);
-      const kept = { ...login, target: localPath(query.get("then")) };
+      const kept = { ...login, target: localPath(query.get("then")) ?? `${prefixOf(request, connection)}/` };
       return redirect(url.href, [cookie(stateCookie, encode(kept), base, stateLifetimeS, "Lax")]);
     },
     "/login/callback": async (query, request, connection) => {
       requireMethod(request, "GET");
-      const base = baseUrlOf(request, publicUrl);
+      const base = baseUrlOf(request, connection);
       const kept = decode(readCookie(request, stateCookie));
       if (!kept) throw new RegistryError("UNAUTHORIZED", `the login was not begun here: go to ${base}/login`);
       const account = await people.finish(new URL(`${base}/login/callback?${query}`), kept);
-      loggedIn(account, request, connection, "by browser");
+      loggedIn(account, request, connection, "browser");
       const session = await makeRefreshToken(access, { account }, "browser", people.sessionMs);
       return redirect(kept.target, [
         cookie(stateCookie, "", base, 0, "Lax"),
         cookie(sessionCookieName, session, base, Math.floor(people.sessionMs / 1000), "Strict"),
       ]);
     },
-    "/logout": async (_query, request) => {
+    "/logout": async (_query, request, connection) => {
       requireMethod(request, "POST");
+      const base = baseUrlOf(request, connection);
       const session = readCookie(request, sessionCookieName);
-      if (session !== undefined) await endSession(access, session, request);
-      return redirect("/", [cookie(sessionCookieName, "", baseUrlOf(request, publicUrl), 0, "Strict")]);
+      if (session !== undefined) {
+        requireOwnOrigin(request, base);
+        await endSession(access, session);
+      }
+      return redirect(`${prefixOf(request, connection)}/`, [
+        cookie(sessionCookieName, "", base, 0, "Strict"),
+      ]);
     },
     // https://www.rfc-editor.org/rfc/rfc8628#section-3.2
     "/login/device": async (_query, request) => {
@@ -70,8 +75,7 @@ export function createLoginPages(options: LoginPagesOptions): Pages {
   };
 }
 
-async function endSession(access: AccessMetadata, session: string, request: Request): Promise<void> {
-  requireOwnOrigin(request);
+async function endSession(access: AccessMetadata, session: string): Promise<void> {
   const credential = await access.findCredential(secretHash(session), Date.now());
   if (credential?.kind === "refresh") await access.revokeCredential(credential.accountId, credential.id);
 }
@@ -81,8 +85,8 @@ function requireMethod({ method }: Request, wanted: string): void {
 }
 
 /** Only a path of this server: a login must not send people elsewhere. */
-function localPath(text: string | null): string {
-  return text !== null && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : "/";
+function localPath(text: string | null): string | undefined {
+  return text !== null && /^\/(?![/\\])[\x21-\x7e]*$/.test(text) ? text : undefined;
 }
 
 function redirect(location: string, cookies: readonly string[]): Response {
@@ -115,7 +119,7 @@ function decode(text: string | undefined): Kept | undefined {
     const { state, nonce, verifier, target } = value as Partial<Record<keyof Kept, unknown>>; // each is looked at next
     if (![state, nonce, verifier, target].every((part) => typeof part === "string" && part !== ""))
       return undefined;
-    return { ...(value as Kept), target: localPath(String(target)) }; // safe: just checked
+    return { ...(value as Kept), target: localPath(String(target)) ?? "/" }; // safe: just checked
   } catch {
     return undefined; // no cookie, or not ours
   }

@@ -84,7 +84,7 @@ export async function putManifest(
   const result = await registry.putManifest(repository, input, { actor });
   const { digest } = result.descriptor;
   const headers: Record<string, string> = {
-    location: `/v2/${repository}/manifests/${digest}`,
+    location: context.publicPath(`/v2/${repository}/manifests/${digest}`),
     "docker-content-digest": digest,
     ...warningHeader(result.warnings),
   };

@@ -9,7 +9,9 @@ import type { Api } from "./api/app.ts";
 import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
 import { createChangeFeed } from "./change-feed.ts";
+import { allowOrigins } from "./cors.ts";
 import { type Announce, ensureAdministrator } from "./first-administrator.ts";
+import { createForwarding, type Forwarding } from "./forwarding.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { createLatestFallback } from "./latest-fallback.ts";
@@ -96,7 +98,8 @@ async function compose(
   const state = { stopping: false };
   const metrics = createMetrics();
   const everySnapshot = async () => (await collect?.()) ?? [metrics.snapshot()];
-  const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce });
+  const forwarding = createForwarding(settings);
+  const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce, forwarding });
   closing.push(() => access?.close());
   const watchers = watchersOf(settings, gate);
   const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
@@ -105,6 +108,7 @@ async function compose(
     gate,
     pages,
     latestOf,
+    prefixOf: forwarding.prefixOf,
     api: createLazyApi(
       {
         store: { ...store, pulls: pullsOfAll(store, collect) },
@@ -115,7 +119,10 @@ async function compose(
     log,
     metrics,
   });
-  const listener = listen({ settings, shared: slots > 1, handle, log });
+  const listener = listen({
+    ...{ settings, log, shared: slots > 1 },
+    handle: allowOrigins(handle, settings.cors.origins),
+  });
   closing.push(() => listener.stop(settings["stop-seconds"] * 1000));
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
@@ -133,9 +140,10 @@ async function compose(
       await writePulls(store, log);
       return metrics.snapshot();
     },
-    stop() {
+    async stop() {
       state.stopping = true;
-      return closeAll(closing);
+      await Bun.sleep(settings["drain-seconds"] * 1000);
+      await closeAll(closing);
     },
   };
 }
@@ -146,8 +154,9 @@ async function logRuleFaults(store: Store, tagging: Tagging, log: Log): Promise<
   for (const fault of [...errors, ...notes]) log.warn({ fault }, "rules for tags");
 }
 
-interface AnnounceOption {
+interface Entrance extends Required<Pick<ServerOptions, "slot" | "slots">> {
   readonly announce: Announce | undefined;
+  readonly forwarding: Forwarding;
 }
 
 /** Decides who gets in. What accounts need is loaded where there are some: an open registry starts without. */
@@ -155,7 +164,7 @@ async function openAccess(
   store: Store,
   settings: Settings,
   log: Log,
-  { slot, slots, announce }: Required<Pick<ServerOptions, "slot" | "slots">> & AnnounceOption,
+  { slot, slots, announce, forwarding }: Entrance,
 ): Promise<{ gate: Gate; access?: Access }> {
   const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
   const { quotas } = settings;
@@ -167,6 +176,7 @@ async function openAccess(
     registry,
     metadata: store.metadata,
     settings,
+    forwarding,
     publicPull: mode.publicPull,
     processes: slots,
     isFirst: slot === 0,

@@ -14,21 +14,22 @@ export function readCookie(request: Request, name: string): string | undefined {
 /**
  * The credentials of a request to the management API: its `Authorization`, else the browser's session. A session counts
  * for changes only when the request comes from this server's own page.
+ * @param baseUrl where the sender of the request finds this server
  * @throws RegistryError DENIED when another site's page sends it
  */
-export function credentialsOf(request: Request): string | null {
+export function credentialsOf(request: Request, baseUrl: () => string): string | null {
   const authorization = request.headers.get("authorization");
   if (authorization !== null) return authorization;
   const session = readCookie(request, sessionCookieName);
   if (session === undefined) return null;
-  if (request.method !== "GET" && request.method !== "HEAD") requireOwnOrigin(request);
+  if (request.method !== "GET" && request.method !== "HEAD") requireOwnOrigin(request, baseUrl());
   return `Session ${session}`;
 }
 
 /** Browsers send `Origin` with every request that changes something. @throws RegistryError DENIED */
-export function requireOwnOrigin(request: Request): void {
+export function requireOwnOrigin(request: Request, baseUrl: string): void {
   const origin = request.headers.get("origin");
-  const host = request.headers.get("host");
-  if (origin !== null && URL.canParse(origin) && new URL(origin).host === host) return;
+  const hosts = [request.headers.get("host"), new URL(baseUrl).host];
+  if (origin !== null && URL.canParse(origin) && hosts.includes(new URL(origin).host)) return;
   throw new RegistryError("DENIED", "a browser's login changes nothing when another site asks for it");
 }

@@ -48,15 +48,27 @@ const schema = z.strictObject({
     .default({ workloads: [], "public-metrics": false }),
   audit: z.strictObject({ "retain-days": z.coerce.number().positive().optional() }).default({}),
   "trusted-proxies": z
-    .array(z.string().refine(isNetwork, "expected an address or a network, for example 10.0.0.0/8"))
+    .preprocess(
+      (value) => (typeof value === "string" ? value.split(/[\s,]+/).filter((part) => part !== "") : value),
+      z.array(z.string().refine(isNetwork, "expected an address or a network, for example 10.0.0.0/8")),
+    )
     .default([]),
+  "proxy-headers": z.enum(["x-forwarded", "forwarded"]).default("x-forwarded"),
   "public-url": z.url({ protocol: /^https?$/ }).optional(),
+  cors: z
+    .strictObject({
+      origins: z.array(
+        z.string().refine(isOrigin, "expected an origin, for example https://ui.example.com, or *"),
+      ),
+    })
+    .default({ origins: [] }),
   tags: z.array(tagRule).default([]),
   quotas: z.array(quota).default([]),
   limits: z.array(requestLimit).default([]),
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
+  "drain-seconds": z.coerce.number().min(0).default(0),
   "stop-seconds": z.coerce.number().min(0).default(30),
 });
 
@@ -81,10 +93,13 @@ export const settingPaths = [
   "access.htpasswd",
   "access.public-metrics",
   "audit.retain-days",
+  "trusted-proxies",
+  "proxy-headers",
   "public-url",
   "max-open-uploads",
   "upload-expiry-hours",
   "stall-seconds",
+  "drain-seconds",
   "stop-seconds",
 ] as const;
 
@@ -141,6 +156,10 @@ function assign(target: Record<string, unknown>, path: string, value: string): v
   const [first = "", second] = path.split(".");
   if (second === undefined) target[first] = value;
   else target[first] = { ...(target[first] as object | undefined), [second]: value }; // safe: spreading checks nothing it needs
+}
+
+function isOrigin(text: string): boolean {
+  return text === "*" || (URL.canParse(text) && new URL(text).origin === text);
 }
 
 /** Whether an address is reachable from this machine alone. */

@@ -1,3 +1,4 @@
+import { credentialName } from "../access/accounts.ts";
 import { parseBasic } from "../access/basic-credentials.ts";
 import type { Login, Logins } from "../access/logins.ts";
 import type { PeopleLogin } from "../access/oidc/oidc.ts";
@@ -22,12 +23,13 @@ export interface TokenEndpointOptions {
   readonly loggedIn: LoginRecorder;
 }
 
-/** Records who logged in, and how. */
+/** Records who logged in and by what: `password`, `token abc`, `device`, `browser`. */
 export type LoginRecorder = (
   account: AccountRow,
   request: Request,
   connection: Connection,
-  detail: string,
+  credential: string,
+  detail?: string,
 ) => void;
 
 /** What a client asks for, in whichever of the two ways. */
@@ -102,8 +104,7 @@ function byPair(logins: Logins, username: string, password: string, address: () 
 }
 
 function wayOf({ credential }: Login): string | undefined {
-  if (credential === undefined) return "by password";
-  return credential.kind === "refresh" ? undefined : `by token ${credential.id}`;
+  return credential?.kind === "refresh" ? undefined : credentialName(credential);
 }
 
 async function readForm(request: Request): Promise<URLSearchParams> {
@@ -150,7 +151,7 @@ async function loginByDevice(
   // "the authorization server [...] error codes": the client goes on asking.
   if (typeof account === "string")
     return jsonResponse(400, { error: account }, { "cache-control": "no-store" });
-  return { form, login: { account }, how: "by device", offline: true, refreshMs: people.sessionMs };
+  return { form, login: { account }, how: "device", offline: true, refreshMs: people.sessionMs };
 }
 
 /** https://www.rfc-editor.org/rfc/rfc8693: a job's token from its issuer becomes one of this registry's. */
@@ -164,7 +165,7 @@ async function exchange(
   const { account, secret, id, expiresAt, subject } = await workloads.exchange(
     form.get("subject_token") ?? "",
   );
-  loggedIn(account, request, connection, `${subject}, token ${id}`);
+  loggedIn(account, request, connection, `token ${id}`, subject);
   return jsonResponse(
     200,
     {

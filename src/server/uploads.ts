@@ -25,12 +25,11 @@ export async function postUpload(context: Context, repository: RepositoryName): 
       isHandedOver: true,
     });
     context.count(stored.size, 0);
-    return createdBlob(repository, stored.digest);
+    return createdBlob(context, repository, stored.digest);
   }
-  const name = query.get("digest-algorithm");
-  const algorithm = name === null ? undefined : parseDigestAlgorithm(name);
+  const algorithm = algorithmIn(context);
   const session = await registry.startUpload(repository, algorithm ? { algorithm } : {});
-  return accepted(session, algorithm);
+  return accepted(context, session);
 }
 
 // "if a registry does not support cross-repository mounting or is unable to mount the requested blob, it SHOULD return
@@ -43,7 +42,7 @@ async function mountBlob(
   const from = context.query.get("from");
   if (from !== null && !isRepositoryName(from)) return undefined;
   const mounted = await context.registry.mountBlob(repository, digest, from === null ? {} : { from });
-  return mounted && createdBlob(repository, digest);
+  return mounted && createdBlob(context, repository, digest);
 }
 
 /** PATCH: adds a chunk, or all of a stream. */
@@ -53,7 +52,7 @@ export async function patchUpload(
   id: string,
 ): Promise<Response> {
   const session = await append(context, repository, id);
-  return accepted(session, algorithmIn(context));
+  return accepted(context, session);
 }
 
 /** PUT: adds the last chunk, if there is one, and makes the upload a blob. */
@@ -75,7 +74,7 @@ export async function putUpload(context: Context, repository: RepositoryName, id
   if (mayHaveBody(request) || request.headers.has("content-range"))
     await append(context, repository, id, digest);
   await registry.finishUpload(repository, id, digest);
-  return createdBlob(repository, digest);
+  return createdBlob(context, repository, digest);
 }
 
 /** A whole blob so small that it is sent again rather than gone on with: the session need not hold it. */
@@ -95,13 +94,13 @@ async function putSmall(
     await registry.cancelUpload(repository, id);
   }
   context.count(expected.size, 0);
-  return createdBlob(repository, expected.digest);
+  return createdBlob(context, repository, expected.digest);
 }
 
 /** GET: the state of a session. "The response to an active upload MUST be a 204 No Content response code" */
 export async function getUpload(context: Context, repository: RepositoryName, id: string): Promise<Response> {
   const session = await context.registry.getUpload(repository, id);
-  return new Response(null, { status: 204, headers: sessionHeaders(session, algorithmIn(context)) });
+  return new Response(null, { status: 204, headers: sessionHeaders(context, session) });
 }
 
 export async function deleteUpload(
@@ -191,15 +190,16 @@ function emptyStream(): ReadableStream<Uint8Array> {
   return new ReadableStream({ start: (controller) => controller.close() });
 }
 
-function accepted(session: UploadSession, algorithm: string | undefined): Response {
-  return emptyResponse(202, sessionHeaders(session, algorithm));
+function accepted(context: Context, session: UploadSession): Response {
+  return emptyResponse(202, sessionHeaders(context, session));
 }
 
 // "MUST have the following headers: Location: <blob-push-location>, Range: 0-<end-of-range>"
-function sessionHeaders(session: UploadSession, algorithm: string | undefined): Record<string, string> {
+function sessionHeaders(context: Context, session: UploadSession): Record<string, string> {
+  const algorithm = algorithmIn(context);
   const query = algorithm ? `?digest-algorithm=${algorithm}` : "";
   return {
-    location: `/v2/${session.repository}/blobs/uploads/${session.id}${query}`,
+    location: context.publicPath(`/v2/${session.repository}/blobs/uploads/${session.id}${query}`),
     range: `0-${Math.max(0, session.offset - 1)}`,
     // Range says the same for no byte and for one; our own client goes by this.
     "upload-offset": String(session.offset),
@@ -207,9 +207,9 @@ function sessionHeaders(session: UploadSession, algorithm: string | undefined): 
   };
 }
 
-function createdBlob(repository: RepositoryName, digest: Digest): Response {
+function createdBlob(context: Context, repository: RepositoryName, digest: Digest): Response {
   return emptyResponse(201, {
-    location: `/v2/${repository}/blobs/${digest}`,
+    location: context.publicPath(`/v2/${repository}/blobs/${digest}`),
     "docker-content-digest": digest,
   });
 }

@@ -4,7 +4,7 @@ import { startServer } from "./server.ts";
 import { SettingsError } from "./settings.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
-await run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it
+void run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it
 
 async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
   const send = (message: WorkerMessage): void => void process.send?.(message);

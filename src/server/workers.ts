@@ -16,6 +16,12 @@ const restartMs = 500;
 /** A worker that does not answer in time is left out of the metrics. */
 const collectMs = 1000;
 
+/** What runs worker.ts: Bun with the file beside this one, or the single-file executable that has it inside. */
+function workerProgram(): string[] {
+  if (Bun.main.startsWith("/$bunfs/")) return [process.execPath];
+  return [process.execPath, new URL(`./worker${extname(import.meta.url)}`, import.meta.url).pathname];
+}
+
 /** Makes the first administrator before there are workers that would all do it. */
 async function prepareAccess(settings: Settings, announce: Announce): Promise<RunningServer["access"]> {
   const metadata = openSqliteMetadata(join(settings.data, "metadata.db"));
@@ -69,26 +75,23 @@ export async function startWorkers(
   const start = (slot: number): Promise<string> =>
     new Promise((resolve, reject) => {
       const order: WorkerOrder = { settings: fixed, slot, slots };
-      children[slot] = Bun.spawn(
-        [process.execPath, new URL(`./worker${extname(import.meta.url)}`, import.meta.url).pathname],
-        {
-          env: { ...process.env, BERTH_WORKER: JSON.stringify(order) },
-          stdio: ["ignore", "inherit", "inherit"],
-          ipc(message: WorkerMessage) {
-            if (message.kind === "ready") resolve(message.address);
-            else if (message.kind === "failed")
-              reject(message.wrongSettings ? new SettingsError(message.reason) : new Error(message.reason));
-            else onMessage(message);
-          },
-          onExit(_child, code, signal) {
-            children[slot] = undefined;
-            reject(new Error(`worker ${slot} ended before it was ready`));
-            if (stopping) return;
-            log.error({ slot, code, signal }, "a worker ended, starting it again");
-            setTimeout(() => stopping || start(slot).catch(() => {}), restartMs); // its next end starts it once more
-          },
+      children[slot] = Bun.spawn(workerProgram(), {
+        env: { ...process.env, BERTH_WORKER: JSON.stringify(order) },
+        stdio: ["ignore", "inherit", "inherit"],
+        ipc(message: WorkerMessage) {
+          if (message.kind === "ready") resolve(message.address);
+          else if (message.kind === "failed")
+            reject(message.wrongSettings ? new SettingsError(message.reason) : new Error(message.reason));
+          else onMessage(message);
         },
-      );
+        onExit(_child, code, signal) {
+          children[slot] = undefined;
+          reject(new Error(`worker ${slot} ended before it was ready`));
+          if (stopping) return;
+          log.error({ slot, code, signal }, "a worker ended, starting it again");
+          setTimeout(() => stopping || start(slot).catch(() => {}), restartMs); // its next end starts it once more
+        },
+      });
     });
 
   const stop = async (): Promise<void> => {

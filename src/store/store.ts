@@ -8,6 +8,9 @@ import { makeDurableFolder } from "../registry/files/durable.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
+import { createFileRemoval } from "./blobs/removal.ts";
+import { type Collector, createCollector } from "./collection/collector.ts";
+import { type BlobLeases, defaultLeases } from "./metadata/collection.ts";
 import type { ManifestRow } from "./metadata/manifest-row.ts";
 import type { Metadata, StoredBlob } from "./metadata/metadata.ts";
 import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
@@ -31,9 +34,20 @@ export interface StoreOptions {
   readonly maxOpenUploads?: number;
   /** Decides what happens to tags when one is pushed or removed; absent, what is asked for and nothing else. */
   readonly policies?: TagPolicies;
+  /** What nothing needs any more is kept for so long. */
+  readonly keep?: Keeping;
   /** Told what does not work beside requests, and is tried again. */
   readonly troubled?: (what: string) => void;
 }
+
+/** For how long a store keeps what nothing needs any more, in milliseconds. */
+export interface Keeping extends BlobLeases {
+  /** What was deleted can be brought back for so long. */
+  readonly graceMs: number;
+}
+
+/** A day for what was deleted, and {@link defaultLeases}. */
+export const defaultKeeping: Keeping = { graceMs: 24 * 3_600_000, ...defaultLeases };
 
 /** The durable registry, and what only its owner may see. */
 export interface Store {
@@ -42,6 +56,8 @@ export interface Store {
   readonly uploads: UploadFiles;
   /** When manifests were pulled, as far as it is not in the metadata yet. Its owner flushes it now and then. */
   readonly pulls: PullMemory;
+  /** Gives space back when its owner lets it run. */
+  readonly collector: Collector;
   close(): Promise<void>;
 }
 
@@ -53,12 +69,13 @@ const maxReferrersPage = 500;
 /** Opens the store in a folder. Cost does not depend on what it holds. */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const { folder, slot = 0, slots = 1, stallMs = 60_000, maxOpenUploads = 10_000 } = options;
+  const { keep = defaultKeeping, troubled = () => {} } = options;
   const uploadFolder = join(folder, "uploads");
   await makeDurableFolder(join(folder, "blobs"));
   await makeDurableFolder(uploadFolder);
-  const metadata = openSqliteMetadata(join(folder, "metadata.db"), options.policies);
-  const noCheckpoint = (why: string): void =>
-    options.troubled?.(`the log of the metadata cannot be shortened: ${why}`);
+  await makeDurableFolder(join(folder, "removed"));
+  const metadata = openSqliteMetadata(join(folder, "metadata.db"), options.policies, keep);
+  const noCheckpoint = (why: string): void => troubled(`the log of the metadata cannot be shortened: ${why}`);
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
@@ -67,21 +84,27 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     sessions,
     blobs,
     stallMs,
-    link: (repository, blob, received) => metadata.linkStoredBlob(repository, blob, received),
+    link: metadata.linkStoredBlob,
+  });
+  const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
+  if (slot === 0) await files.recover();
+  const collector = createCollector({
+    ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, troubled },
   });
   const pulls = createPullMemory((records) => metadata.recordPulls(records));
   const registry: Registry = {
     ...uploads,
-    ...createBlobs(metadata, blobs, options.troubled),
+    ...createBlobs(metadata, blobs, troubled),
     ...createManifests(metadata, pulls),
     ...createLists(metadata),
   };
   const close = async (): Promise<void> => {
+    await collector.close();
     await checkpointer?.close();
     await pulls.flush();
     await metadata.close();
   };
-  return { registry, metadata, uploads: sessions, pulls, close };
+  return { registry, metadata, uploads: sessions, pulls, collector, close };
 }
 
 type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlob">;
@@ -90,13 +113,13 @@ type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlo
  * Blobs of the metadata whose bytes are there. Nothing that the file system can tell at once is taken on trust: who is
  * told that a blob exists does not send it.
  */
-function createBlobs(metadata: Metadata, blobs: BlobFiles, troubled: StoreOptions["troubled"]): Blobs {
+function createBlobs(metadata: Metadata, blobs: BlobFiles, troubled: (what: string) => void): Blobs {
   const told = new Set<Digest>();
   const isThere = ({ digest, size, hasFile }: StoredBlob): boolean => {
     if (!hasFile || blobs.isThere(digest, size)) return true;
     if (told.size < mostTold && !told.has(digest)) {
       told.add(digest);
-      troubled?.(`the file of blob ${digest} is lost or does not have its ${size} bytes`);
+      troubled(`the file of blob ${digest} is lost or does not have its ${size} bytes`);
     }
     return false;
   };
@@ -111,7 +134,7 @@ function createBlobs(metadata: Metadata, blobs: BlobFiles, troubled: StoreOption
   };
   return {
     async resolveBlob(repository, digest) {
-      const { size } = orUnknown(await metadata.findLinkedBlob(repository, digest), repository, digest);
+      const { size } = orUnknown(await metadata.leaseBlob(repository, digest), repository, digest);
       return blobDescriptor(digest, size);
     },
     async getBlob(repository, digest) {

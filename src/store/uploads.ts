@@ -4,13 +4,14 @@ import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { unlinkIfThere } from "../registry/files/durable.ts";
 import { hashFile } from "../registry/files/hash-file.ts";
 import { asStorageError, interrupted, receive } from "../registry/files/receive.ts";
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
 import type { BlobFiles } from "./blobs/files.ts";
-import { type StoredBlob, smallBlobSize } from "./metadata/metadata.ts";
+import { type Metadata, smallBlobSize } from "./metadata/metadata.ts";
 import type { DigestNote } from "./upload-claims.ts";
 import type { UploadFiles } from "./upload-files.ts";
 
@@ -18,8 +19,8 @@ import type { UploadFiles } from "./upload-files.ts";
 export interface UploadOptions {
   readonly sessions: UploadFiles;
   readonly blobs: BlobFiles;
-  /** Makes a durable, verified blob visible in a repository. */
-  readonly link: (repository: RepositoryName, blob: StoredBlob, received: number) => Promise<void>;
+  /** Makes a durable, verified blob visible in a repository, as `linkStoredBlob` of the metadata. */
+  readonly link: Metadata["linkStoredBlob"];
   /** A transfer that stands still for this long is given up. */
   readonly stallMs: number;
 }
@@ -59,10 +60,14 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     checkDigest(expected, actual, file.size);
     const blob = { digest: expected, size: file.size };
     const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
-    // Also where the blob is known: what was just verified takes the place of a file that may be lost or damaged.
-    if (!bytes) await blobs.adopt(file.path, file.handle.fd, expected);
-    await link(repository, bytes ? { ...blob, bytes } : blob, file.size);
-    if (bytes) await unlink(file.path);
+    if (bytes) await link(repository, { ...blob, bytes }, file.size);
+    else {
+      // Also where the blob is known: what was just verified takes the place of a file that may be lost or damaged. It is
+      // not there any more when nobody else needed it and a collection took it away: it is stored again.
+      do await blobs.adopt(file.path, file.handle.fd, expected);
+      while (!(await link(repository, blob, file.size, () => blobs.isThere(expected, file.size))));
+    }
+    await unlinkIfThere(file.path);
   };
 
   const append = async (

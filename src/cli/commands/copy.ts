@@ -21,7 +21,7 @@ import { copyWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
 import { type Remotes, registryFlags, withRemotes } from "../registries.ts";
 import { atFlag, referenceAt } from "../tags.ts";
-import { transfer, transferFlags } from "../transfers.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
 import { writeToArchive } from "../write-archives.ts";
 
 const operands = {
@@ -64,6 +64,7 @@ Only what is missing at the destination is moved. Without a tag, the destination
       does: "with all its tags",
     },
   ],
+  afterInterruption: afterTransferInterruption,
   run: (context) =>
     withRemotes(context, async (remotes) => {
       const source = parseLocation(context.operands.source);

@@ -1,9 +1,8 @@
 import type { CredentialSource, Credentials } from "../../client/credentials.ts";
 import { dockerCredentials, type LoginPlace, storeLogin } from "../../client/docker-credentials.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
-import type { RegistryName } from "../../oci/references.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
-import { parseRegistry } from "../operands.ts";
+import { parseRegistry, type TypedRegistry } from "../operands.ts";
 import { writeJson } from "../output/json.ts";
 import { printError, printWarning } from "../output/messages.ts";
 import { logInAsWorkload, logInByDevice } from "../provider-login.ts";
@@ -46,11 +45,12 @@ skopeo have it too: in its config.json, or with the credential helper named ther
   ],
   async run(context) {
     const { flags, operands, stdout } = context;
-    const registry = parseRegistry(operands.server);
-    const credentials = (await askProvider(context, registry)) ?? (await askCredentials(context, registry));
+    const server = parseRegistry(operands.server);
+    const { registry } = server;
+    const credentials = (await askProvider(context, server)) ?? (await askCredentials(context, server));
     const kept = credentials
-      ? await logIn(context, registry, credentials)
-      : await useKeptLogin(context, registry);
+      ? await logIn(context, server, credentials)
+      : await useKeptLogin(context, server);
     const { place, isVerified } = kept;
     if (!isVerified) {
       printWarning(context, `${registry} did not ask who logs in, so that nothing was verified`);
@@ -74,14 +74,15 @@ interface LoggedIn {
 }
 
 /** The login that somebody else vouches for, when the flags ask for that. */
-async function askProvider(context: LoginContext, registry: RegistryName): Promise<Credentials | undefined> {
+async function askProvider(context: LoginContext, server: TypedRegistry): Promise<Credentials | undefined> {
   const { device, "workload-stdin": workload, username, password, "password-stdin": stdin } = context.flags;
   if (!device && !workload) return undefined;
   if ((device && workload) || username !== undefined || password !== undefined || stdin) {
     throw new UsageError("--device and --workload-stdin each stand alone, without user name and password");
   }
   return withRemotes(context, ({ client }) => {
-    const nobody = client(registry, { credentials: () => undefined });
+    const { registry, ...typed } = server;
+    const nobody = client(registry, { ...typed, credentials: () => undefined });
     return device ? logInByDevice(nobody, context) : logInAsWorkload(nobody, context);
   });
 }
@@ -89,7 +90,7 @@ async function askProvider(context: LoginContext, registry: RegistryName): Promi
 /** What the flags or a person say; `undefined` when nothing was said and there may be a login already. */
 async function askCredentials(
   context: LoginContext,
-  registry: RegistryName,
+  server: TypedRegistry,
 ): Promise<Credentials | undefined> {
   const { flags, stdin } = context;
   if (flags.password !== undefined) {
@@ -102,11 +103,11 @@ async function askCredentials(
     return pair(flags.username, text.replace(/\r?\n$/, ""));
   }
   const isSilent = flags.username === undefined && flags.password === undefined;
-  if (isSilent && (await dockerCredentials(loginOptions(context))(registry))) return undefined;
-  return promptCredentials(context, registry);
+  if (isSilent && (await dockerCredentials(loginOptions(context))(server.registry))) return undefined;
+  return promptCredentials(context, server);
 }
 
-async function promptCredentials(context: LoginContext, registry: RegistryName): Promise<Credentials> {
+async function promptCredentials(context: LoginContext, { registry }: TypedRegistry): Promise<Credentials> {
   const { flags, stdin, signal } = context;
   const isComplete = flags.username !== undefined && flags.password !== undefined;
   if (!isComplete && !stdin.isTerminal) {
@@ -129,13 +130,13 @@ function pair(username: string, password: string): Credentials {
 /** Verifies a login and keeps it; where the registry gives a token that stands for the password, that instead. */
 async function logIn(
   context: LoginContext,
-  registry: RegistryName,
+  server: TypedRegistry,
   credentials: Credentials,
 ): Promise<LoggedIn> {
   let refreshToken: string | undefined;
   const isVerified = await verify(
     context,
-    registry,
+    server,
     () => credentials,
     (token) => {
       refreshToken = token;
@@ -143,26 +144,26 @@ async function logIn(
   );
   const username = "username" in credentials ? credentials.username : undefined;
   const kept = refreshToken ? { refreshToken, ...(username ? { username } : {}) } : credentials;
-  return { isVerified, place: await storeLogin(registry, kept, loginOptions(context)) };
+  return { isVerified, place: await storeLogin(server.registry, kept, loginOptions(context)) };
 }
 
 /** As docker: a login that is kept is tried before anybody is asked. */
-async function useKeptLogin(context: LoginContext, registry: RegistryName): Promise<LoggedIn> {
+async function useKeptLogin(context: LoginContext, server: TypedRegistry): Promise<LoggedIn> {
   const { stdin, stderr } = context;
   stderr.write("Authenticating with existing credentials...\n");
   try {
-    return { isVerified: await verify(context, registry, dockerCredentials(loginOptions(context))) };
+    return { isVerified: await verify(context, server, dockerCredentials(loginOptions(context))) };
   } catch (error) {
     if (!stdin.isTerminal || context.signal.aborted) throw error;
     printError(context, error instanceof Error ? error.message : String(error));
-    return logIn(context, registry, await promptCredentials(context, registry));
+    return logIn(context, server, await promptCredentials(context, server));
   }
 }
 
 /** Resolves to whether the registry looked at the credentials. */
 function verify(
   context: LoginContext,
-  registry: RegistryName,
+  { registry, ...typed }: TypedRegistry,
   source: CredentialSource,
   onRefreshToken?: (token: string) => void,
 ): Promise<boolean> {
@@ -172,7 +173,7 @@ function verify(
     return source(name);
   };
   return withRemotes(context, async ({ client }) => {
-    const options = { credentials, ...(onRefreshToken ? { onRefreshToken } : {}) };
+    const options = { ...typed, credentials, ...(onRefreshToken ? { onRefreshToken } : {}) };
     try {
       await client(registry, options).ping({ signal: context.signal });
     } catch (cause) {

@@ -12,7 +12,7 @@ export const logout = defineCommand({
   description: "SERVER is docker.io if absent.",
   async run(context) {
     const { flags, operands, stdout } = context;
-    const registry = parseRegistry(operands.server);
+    const { registry } = parseRegistry(operands.server);
     const { erased, remaining } = await eraseLogin(registry, loginOptions(context));
     if (flags.json) writeJson(stdout, { registry, erased, remaining });
     else if (erased.length > 0) stdout.write(`Removing login credentials for ${registry}\n`);

@@ -22,7 +22,7 @@ import { allItems } from "../pages.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
 import { getManifestOf } from "../remote-manifests.ts";
 import { atFlag, referenceAt } from "../tags.ts";
-import { platformsIn, transfer, transferFlags } from "../transfers.ts";
+import { afterTransferInterruption, platformsIn, transfer, transferFlags } from "../transfers.ts";
 
 const operands = { name: { value: "NAME[:TAG|@DIGEST]", completion: "reference" } } as const;
 const flags = {
@@ -54,6 +54,7 @@ a pull that broke off goes on where it stopped.`,
     { line: "berth pull alpine", does: "docker.io/library/alpine:latest" },
     { line: "berth pull --platform linux/arm64 registry.example.com/app:1.0", does: "for another platform" },
   ],
+  afterInterruption: afterTransferInterruption,
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;

@@ -17,7 +17,7 @@ import { writeJson } from "../output/json.ts";
 import { pushWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
 import { registryFlags, withRemotes } from "../registries.ts";
-import { transfer, transferFlags } from "../transfers.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
 
 const operands = { name: { value: "NAME[:TAG]", completion: "image" } } as const;
 const flags = {
@@ -44,6 +44,7 @@ export const push = defineCommand({
   description: `Only what the registry lacks is sent, and a layer that it has in another repository is mounted from there. A push that
 broke off goes on where it stopped.`,
   examples: [{ line: "berth push -a registry.example.com/gallery/ui", does: "with all its tags" }],
+  afterInterruption: afterTransferInterruption,
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout } = context;

@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
+import { fromThisMachine, writeAddress } from "../../server/address-file.ts";
 import type { Announce, FirstAdministrator } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { isLoopback, loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
@@ -65,6 +66,7 @@ async function serveUntilStopped(
 ): Promise<number> {
   let settings: Settings;
   let server: RunningServer;
+  const told = untilTold(); // before the start: as a container's first process, it would not even be ended by a signal
   try {
     const { config, ...rest } = flags;
     const given = Object.entries(rest).filter(
@@ -77,13 +79,22 @@ async function serveUntilStopped(
     stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
   }
-  stdout.write(greeting(settings, server));
-  await new Promise<void>((done) => {
-    process.once("SIGTERM", done);
-    process.once("SIGINT", done);
+  const forget = await writeAddress(settings.data, server.address).catch((error: unknown) => {
+    stderr.write(`berth: berth healthcheck will not find this server: ${explain(error)}\n`);
+    return undefined;
   });
+  stdout.write(greeting(settings, server));
+  await told;
+  await forget?.();
   await server.stop();
   return 0;
+}
+
+function untilTold(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once("SIGTERM", () => resolve());
+    process.once("SIGINT", () => resolve());
+  });
 }
 
 function start(settings: Settings, announce: Announce): Promise<RunningServer> {
@@ -118,8 +129,8 @@ ${login}  docker tag alpine ${host}/library/alpine
 /** What references begin with. Docker takes plain HTTP from 127.0.0.1 and [::1], not from the address of them all. */
 function hostOf(settings: Settings, address: string): string {
   if (settings["public-url"] !== undefined) return new URL(settings["public-url"]).host;
-  const host = address.slice(address.indexOf("//") + 2);
-  return host.replace(/^0\.0\.0\.0(?=:)/, "127.0.0.1").replace(/^\[::\](?=:)/, "[::1]");
+  const reached = fromThisMachine(address);
+  return reached.slice(reached.indexOf("//") + 2);
 }
 
 function plainHttpNote(settings: Settings): string {

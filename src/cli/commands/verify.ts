@@ -75,10 +75,11 @@ async function withMender(
   const { flags, signal } = context;
   if (!flags.repair) return act(undefined);
   if (flags.from === undefined) return act(createMender(opened));
-  const name = parseRegistry(flags.from);
-  return withRemotes(context, ({ client }) =>
-    act(createMender(opened, createRefetcher({ ...opened, source: client(name), name, signal }))),
-  );
+  const { registry, ...typed } = parseRegistry(flags.from);
+  return withRemotes(context, ({ client }) => {
+    const source = client(registry, typed);
+    return act(createMender(opened, createRefetcher({ ...opened, source, name: registry, signal })));
+  });
 }
 
 function sayFault(progress: WorkProgress, fault: Fault): void {

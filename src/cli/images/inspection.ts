@@ -19,7 +19,7 @@ export function inspectionOf({ id, entries, variant, size }: LocalImage): Readon
     Author: config?.author ?? "",
     Config: config?.run ?? null,
     Architecture: config?.architecture ?? "",
-    ...(config?.variant ? { Variant: config.variant } : {}),
+    Variant: config?.variant || undefined, // left out of JSON, as docker does
     Os: config?.os ?? "",
     Size: size,
     VirtualSize: size,

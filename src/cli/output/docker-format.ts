@@ -1,4 +1,4 @@
-import { compileTemplate } from "./go-template/template.ts";
+import { compileTemplate, type Template, UnknownFieldError } from "./go-template/template.ts";
 import { formatTable } from "./tables.ts";
 
 /** Fields of what is printed, by the names that a template has for them. */
@@ -15,7 +15,18 @@ export function formatAs(format: string, list: readonly Fields[], headings: Fiel
   const isTable = /^table(?:\s|$)/.test(format);
   const source = isTable ? format.replace(/^table\s*/, "") : format;
   const template = compileTemplate(source.replaceAll("\\t", "\t").replaceAll("\\n", "\n"));
+  if (list.length === 0) checkFields(template, headings);
   if (!isTable) return list.map((fields) => `${template(fields)}\n`).join("");
   const [header = [], ...rows] = [headings, ...list].map((fields) => template(fields).split("\t"));
   return formatTable(header, rows);
+}
+
+/** A field that there is not is an error also where nothing is printed. */
+function checkFields(template: Template, headings: Fields): void {
+  try {
+    template(headings);
+  } catch (error) {
+    if (error instanceof UnknownFieldError) throw error;
+    // Headings are not what the template was written for: what else is wrong with them says nothing.
+  }
 }

@@ -13,3 +13,10 @@ test("printError and printWarning colour on a terminal who speaks, and not what 
     "\u001b[31mberth:\u001b[0m it is gone\n\u001b[33mberth: warning:\u001b[0m it is old\n",
   );
 });
+
+test("printWarning says the same once, also to two who ask for it", () => {
+  const { output: stderr, text } = recordOutput();
+  for (const warning of ["it is old", "it is far", "it is old"]) printWarning({ stderr, env: {} }, warning);
+  printWarning({ stderr: { ...stderr }, env: {} }, "it is old");
+  expect(text()).toBe("berth: warning: it is old\nberth: warning: it is far\nberth: warning: it is old\n");
+});

@@ -82,40 +82,62 @@ function sumOf(block: Uint8Array, unsigned: boolean): number {
 /** An entry to write. */
 export interface NewEntry {
   readonly name: string;
-  /** Bytes that follow; 0 for folders. */
+  /** Bytes that follow; 0 for folders and links. */
   readonly size: number;
-  readonly type: "file" | "folder";
+  readonly type: "file" | "folder" | "symlink";
+  /** What a symbolic link points at. */
+  readonly linkName?: string;
+  /** What its owner, its group and others may do; if absent, 0755 for folders, 0777 for links, 0644 for files. */
+  readonly mode?: number;
+  /** Whose it is, as user and group at once; root's if absent. Up to 2,097,151. */
+  readonly owner?: number;
 }
 
 const maxOctalSize = 8 ** 11 - 1;
+const kinds = {
+  file: { flag: "0", mode: 0o644 },
+  symlink: { flag: "2", mode: 0o777 },
+  folder: { flag: "5", mode: 0o755 },
+} as const;
 
-/** A header for an entry, with an extended one before it when its name or size needs that. No times, no owners. */
+/** A header for an entry, with an extended one before it when its names or size need that. No times. */
 export function formatHeader(entry: NewEntry): Uint8Array {
+  const { name, size, type, linkName = "", mode = kinds[type].mode, owner = 0 } = entry;
   const records: string[] = [];
-  if (encoder.encode(entry.name).byteLength > 100) records.push(paxRecord("path", entry.name));
-  if (entry.size > maxOctalSize) records.push(paxRecord("size", String(entry.size)));
-  const type = entry.type === "folder" ? "5" : "0";
-  const header = formatBlock(entry.name, entry.size, type, entry.type === "folder" ? 0o755 : 0o644);
+  if (encoder.encode(name).byteLength > 100) records.push(paxRecord("path", name));
+  if (encoder.encode(linkName).byteLength > 100) records.push(paxRecord("linkpath", linkName));
+  if (size > maxOctalSize) records.push(paxRecord("size", String(size)));
+  const header = formatBlock({ name, size, flag: kinds[type].flag, linkName, mode, owner });
   if (records.length === 0) return header;
   const body = encoder.encode(records.join(""));
   const blocks = new Uint8Array(blockSize + padded(body.byteLength) + blockSize);
-  blocks.set(formatBlock("././@PaxHeader", body.byteLength, "x", 0o644));
+  blocks.set(formatBlock({ name: "././@PaxHeader", size: body.byteLength, flag: "x", mode: 0o644 }));
   blocks.set(body, blockSize);
   blocks.set(header, blocks.byteLength - blockSize);
   return blocks;
 }
 
-function formatBlock(name: string, size: number, type: string, mode: number): Uint8Array {
+interface Block {
+  readonly name: string;
+  readonly size: number;
+  readonly flag: string;
+  readonly mode: number;
+  readonly linkName?: string;
+  readonly owner?: number;
+}
+
+function formatBlock({ name, size, flag, mode, linkName = "", owner = 0 }: Block): Uint8Array {
   const block = new Uint8Array(blockSize);
   const put = (value: string, start: number, length: number): void =>
     block.set(encoder.encode(value).subarray(0, length), start);
   put(name, 0, 100);
   put(octal(mode, 7), 100, 8);
-  put(octal(0, 7), 108, 8);
-  put(octal(0, 7), 116, 8);
+  put(octal(owner, 7), 108, 8);
+  put(octal(owner, 7), 116, 8);
   put(octal(Math.min(size, maxOctalSize), 11), 124, 12);
   put(octal(0, 11), 136, 12);
-  put(type, 156, 1);
+  put(flag, 156, 1);
+  put(linkName, 157, 100);
   put("ustar\u000000", 257, 8);
   put(octal(sumOf(block, true), 6), 148, 7);
   block[155] = 0x20;

@@ -1,5 +1,5 @@
 import { fsync } from "node:fs";
-import { mkdir, open } from "node:fs/promises";
+import { mkdir, open, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** Makes a folder and those above it, and syncs the names of those that were made. */
@@ -25,6 +25,13 @@ export async function syncFolder(folder: string): Promise<void> {
   } finally {
     await handle.close();
   }
+}
+
+/** Deletes a file; that it is gone already is no error. */
+export async function unlinkIfThere(path: string): Promise<void> {
+  await unlink(path).catch((error) => {
+    if (errorCode(error) !== "ENOENT") throw error;
+  });
 }
 
 /** The system's error code, such as `ENOENT`; empty for other errors. */

@@ -1,5 +1,5 @@
 import { statSync } from "node:fs";
-import { link, rename, unlink } from "node:fs/promises";
+import { link, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
@@ -12,7 +12,7 @@ export interface BlobFiles {
   isThere(digest: Digest, size: number): boolean;
   /**
    * Makes the file at `path`, open as `fd`, whose digest was verified, the blob's file. Resolves when the bytes and
-   * the file's name are durable; the file at `path` is gone then.
+   * the file's name are durable. It keeps its name `path` too: whoever removes blobs may still take the other one.
    */
   adopt(path: string, fd: number, digest: Digest): Promise<void>;
 }
@@ -45,10 +45,11 @@ export function createBlobFiles(root: string): BlobFiles {
       const taken = !(await linkFile(path, target, folder));
       if (taken) {
         await syncFile(fd);
-        await rename(path, target);
+        await link(path, `${path}.whole`);
+        await rename(`${path}.whole`, target);
         await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
-        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder), unlink(path)]);
+        await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder)]);
       }
     },
   };

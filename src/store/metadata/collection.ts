@@ -1,3 +1,7 @@
+import type { Digest } from "../../oci/digests.ts";
+import type { BlobFacts, Collected, CollectionRules, ManifestFacts } from "./collection-decisions.ts";
+import type { Eventually } from "./eventually.ts";
+
 /** For how long somebody may count on a blob that no manifest names, in milliseconds. */
 export interface BlobLeases {
   /** Since it was uploaded or mounted. */
@@ -8,6 +12,67 @@ export interface BlobLeases {
 
 /** A day for what was uploaded, an hour for what was asked about. */
 export const defaultLeases: BlobLeases = { uploadedMs: 24 * 3_600_000, toldMs: 3_600_000 };
+
+/** Somebody reads the whole store: nothing is removed. */
+export interface CollectionHold {
+  readonly id: number;
+  /** For people: `backup to /mnt/backup`. */
+  readonly holder: string;
+  readonly until: Date;
+}
+
+/** What one step of a collection did. */
+export interface CollectionStep extends Collected {
+  /** Whether nothing was done because somebody holds the store. */
+  readonly held: boolean;
+  /** Whether something is left that could be done now. */
+  readonly more: boolean;
+}
+
+/** The file of a blob that the metadata no longer have. */
+export interface RemovedFile {
+  readonly id: number;
+  readonly digest: Digest;
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** One collection: what it gave back, exactly, also when it was cut off. */
+export interface CollectionRun extends Collected {
+  readonly id: number;
+  readonly actor: string;
+  readonly graceMs: number;
+  readonly startedAt: Date;
+  /** Absent while it runs. */
+  readonly endedAt?: Date;
+  /** `held`: somebody holds the store; `interrupted`: the process that did it ended, another run goes on. */
+  readonly outcome?: CollectionOutcome;
+}
+
+export type CollectionOutcome = "done" | "held" | "stopped" | "failed" | "interrupted";
+
+/** What waits for collection. */
+export interface CollectionBacklog {
+  /** Manifests that can still be brought back. */
+  readonly removedManifests: number;
+  /** When the oldest of them was removed. */
+  readonly oldestRemoval?: Date;
+  /** Blobs of repositories, each counted once for each, that are reviewed when their time comes. */
+  readonly reviews: number;
+  /** Files that the metadata no longer name and that may still be there. */
+  readonly files: number;
+  readonly fileBytes: number;
+  readonly holds: readonly CollectionHold[];
+  /** What all collections together gave back. */
+  readonly total: Collected;
+}
+
+/** A page of blobs that may have become unneeded, in an order of its own. */
+export interface CandidatePage {
+  readonly blobs: readonly number[];
+  /** Where the next page begins; absent on the last. */
+  readonly next?: string;
+}
 
 /** Collection as the metadata know it. Part of the metadata; the same promises hold. */
 export interface CollectionMetadata {
@@ -21,4 +86,43 @@ export interface CollectionMetadata {
   /** Resolves to whether the hold is still there; if it is not, what it protected may be gone. */
   renewHold(id: number, until: Date): Promise<boolean>;
   releaseHold(id: number): Promise<void>;
+
+  /**
+   * Does some milliseconds of a collection in one transaction: forgets removed manifests whose time is over, and decides
+   * about blobs that somebody could count on until now. What is collected has no row any more; its file is among
+   * `listRemovedFiles`.
+   */
+  collect(run: number, rules: CollectionRules): Promise<CollectionStep>;
+  /** Files to remove, at most `limit`. */
+  listRemovedFiles(limit: number): Eventually<readonly RemovedFile[]>;
+  /**
+   * Calls `take` for each file whose blob is still not in the metadata, in a transaction, so that none of them can come
+   * back meanwhile.
+   * @returns those that were taken; undefined when somebody holds the store, and nothing was done
+   */
+  withdrawFiles(
+    files: readonly RemovedFile[],
+    take: (file: RemovedFile) => void,
+  ): Promise<readonly RemovedFile[] | undefined>;
+  /** The files are gone, and that is durable: counts what was given back. */
+  forgetFiles(run: number, files: readonly RemovedFile[]): Promise<void>;
+
+  /** Begins a run, unless another one goes on, which it then tells. */
+  startRun(actor: string, graceMs: number): Promise<{ readonly id: number; readonly isNew: boolean }>;
+  endRun(id: number, outcome: CollectionOutcome): Promise<void>;
+  getRun(id: number): Eventually<CollectionRun | undefined>;
+  /** The latest runs, newest first. */
+  listRuns(limit: number): Eventually<readonly CollectionRun[]>;
+
+  backlog(): Eventually<CollectionBacklog>;
+  /** Whether a run would find something to do. Costs one look into each index. */
+  hasWork(rules: CollectionRules): Eventually<boolean>;
+  /** Blobs that a run would look at, each at least once. */
+  listCandidates(rules: CollectionRules, after: string, limit: number): Eventually<CandidatePage>;
+  /** What the case of a blob is decided by; at most some `limit` repositories of each kind. */
+  blobFacts(blob: number | Digest, limit: number): Eventually<BlobFacts | undefined>;
+  /** Where a manifest is, and was removed. */
+  manifestFacts(digest: Digest, limit: number): Eventually<readonly ManifestFacts[]>;
+  /** How many removed manifests a run would forget. */
+  countExpired(rules: CollectionRules): Eventually<number>;
 }

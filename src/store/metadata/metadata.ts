@@ -87,12 +87,28 @@ export interface RepositoryStatistics {
 export interface Metadata extends TagMetadata {
   /** A blob that `repository` links. */
   findLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
+  /**
+   * As `findLinkedBlob`, for somebody who is told that the blob exists: it will for some time, whatever becomes of the
+   * manifests that name it. Writes only when nothing needs it now.
+   */
+  leaseBlob(repository: RepositoryName, digest: Digest): Promise<StoredBlob | undefined>;
   /** As `findLinkedBlob`, with its bytes if it is small. */
   getLinkedBlob(repository: RepositoryName, digest: Digest): Eventually<StoredBlob | undefined>;
   /** A blob that the store holds, whoever links it. */
   findBlob(digest: Digest): Eventually<StoredBlob | undefined>;
-  /** Records a blob that comes with its bytes or whose file is durable, and links it. `received`: bytes that were sent for it. */
-  linkStoredBlob(repository: RepositoryName, blob: StoredBlob, received: number): Promise<void>;
+  /**
+   * Records a blob that comes with its bytes or whose file is durable, and links it.
+   * @param received bytes that were sent for it
+   * @param isThere asked in the transaction, when the blob is to be recorded, whether its file is there: a collection
+   *   may have removed it since it was looked at
+   * @returns whether it is linked; if not, its file has to be stored again
+   */
+  linkStoredBlob(
+    repository: RepositoryName,
+    blob: StoredBlob,
+    received: number,
+    isThere?: () => boolean,
+  ): Promise<boolean>;
   mountBlob(request: MountRequest): Promise<StoredBlob | undefined>;
   /** @throws RegistryError BLOB_UNKNOWN; UNSUPPORTED when a manifest of the repository needs it */
   deleteBlob(repository: RepositoryName, digest: Digest): Promise<void>;

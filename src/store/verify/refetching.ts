@@ -46,7 +46,10 @@ export function createRefetcher(options: RefetchOptions): Refetcher {
   const { putBlob } = createUploads({
     sessions: createUploadFiles({ folder: join(folder, "uploads"), slot: 0, slots: 1, maxOpen: 1 }),
     ...{ blobs, stallMs },
-    link: (_repository, { digest, bytes }) => verification.findLostBlob(digest, bytes),
+    async link(_repository, { digest, bytes }) {
+      await verification.findLostBlob(digest, bytes);
+      return true;
+    },
   });
   const attempt = async (fetch: () => Promise<void>, from: string): Promise<Refetched> => {
     try {

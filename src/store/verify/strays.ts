@@ -22,7 +22,7 @@ export interface StrayAges {
 /** An hour; a week, which is longer than any server waits. */
 export const usualStrayAges: StrayAges = { blobMs: 3_600_000, uploadMs: 7 * 24 * 3_600_000 };
 
-const uploadShape = /^[0-9a-f-]{36}\.(?:put|[0-9a-f]{16})(?:\.busy\d+|\.digest)?$/;
+const uploadShape = /^[0-9a-f-]{36}\.(?:put|[0-9a-f]{16})(?:\.busy\d+)?(?:\.digest|\.whole)?$/;
 
 /** Who knows which blobs have a file. */
 type Known = Pick<VerificationMetadata, "knowsFile">;

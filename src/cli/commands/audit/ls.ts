@@ -88,14 +88,14 @@ to the one before, which "berth audit verify" computes again.`,
         last = page.next;
       } while (last !== undefined && left > 0);
       if (!flags.json)
-        stdout.write(formatTable(["WHEN", "WHO", "WHAT", "OUTCOME", "ON", "FROM", "WHY"], rows));
+        stdout.write(formatTable(["WHEN", "WHO", "BY", "WHAT", "OUTCOME", "ON", "FROM", "WHY"], rows));
       return 0;
     }),
 });
 
 function toRow(one: z.infer<typeof entry>): string[] {
-  const { at, actor, action, outcome, repository, subject, address, detail = "" } = one;
+  const { at, actor, credential, action, outcome, repository, subject, address, detail = "" } = one;
   const on =
     repository === undefined ? (subject ?? "") : `${repository}${subject === undefined ? "" : `:${subject}`}`;
-  return [at.slice(0, 19).replace("T", " "), actor, action, outcome, on, address, detail];
+  return [at.slice(0, 19).replace("T", " "), actor, credential, action, outcome, on, address, detail];
 }

@@ -1,8 +1,10 @@
+import { dockerCredentials } from "../../../client/docker-credentials.ts";
 import { defineCommand } from "../../command.ts";
 import { parseRegistry } from "../../operands.ts";
 import { writeJson } from "../../output/json.ts";
+import { printWarning } from "../../output/messages.ts";
 import { allItems } from "../../pages.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
+import { loginOptions, registryFlags, withRemotes } from "../../registries.ts";
 
 /** `berth repo ls`. */
 export const repoLs = defineCommand({
@@ -12,11 +14,25 @@ export const repoLs = defineCommand({
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;
-      const registry = parseRegistry(operands.registry);
-      const remote = client(registry);
+      const { registry, ...typed } = parseRegistry(operands.registry);
+      const kept = dockerCredentials(loginOptions(context));
+      let wantsLogin = false;
+      const remote = client(registry, {
+        ...typed,
+        async credentials(name) {
+          const found = await kept(name);
+          wantsLogin = found === undefined;
+          return found;
+        },
+      });
+      let isEmpty = true;
       for await (const repository of allItems((page) => remote.listRepositories(page), signal)) {
+        isEmpty = false;
         if (flags.json) writeJson(stdout, { registry, repository });
         else stdout.write(`${repository}\n`);
+      }
+      if (isEmpty && wantsLogin) {
+        printWarning(context, `${registry} shows nothing without a login: berth login ${registry}`);
       }
       return 0;
     }),

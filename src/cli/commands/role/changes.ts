@@ -1,3 +1,4 @@
+import { roles } from "../../../access/roles.ts";
 import { type Command, defineCommand } from "../../command.ts";
 import { managementFlags, registryOperand, withManagement } from "../../management.ts";
 import { writeJson } from "../../output/json.ts";
@@ -5,7 +6,7 @@ import { writeJson } from "../../output/json.ts";
 const operands = {
   registry: registryOperand,
   subject: { value: "WHO" },
-  role: { value: "ROLE" },
+  role: { value: "ROLE", choices: roles },
   repositories: { value: "PATTERN" },
 } as const;
 const description = `WHO is an account, group:NAME, or public for everybody. ROLE is reader (pull), writer (also push new tags), maintainer

@@ -5,12 +5,19 @@ import { tokensPath } from "./paths.ts";
 
 /** `berth token rm`. */
 export const tokenRm = defineCommand({
-  operands: { registry: registryOperand, id: { value: "ID" } },
+  operands: { registry: registryOperand, id: { value: "ID", shownBy: "berth token ls" } },
   flags: {
     owner: { type: "text", value: "OWNER", summary: "whose it is", otherwise: "who is logged in" },
     ...managementFlags,
   },
-  description: "The token ends within a second, also what was logged in with it.",
+  description:
+    "The token ends within a second, also what was logged in with it. Its ID is what berth token ls shows.",
+  examples: [
+    {
+      line: "berth token rm localhost:5000 5f2c1a9b7e04 --owner ci",
+      does: "revokes a token of the robot ci",
+    },
+  ],
   run: (context) =>
     withManagement(context, async (management) => {
       const { flags, operands, stdout } = context;

@@ -1,10 +1,9 @@
+import { roles } from "../../../access/roles.ts";
 import { accountAnswer } from "../../account-answers.ts";
 import { defineCommand, UsageError } from "../../command.ts";
 import { managementFlags, registryOperand, withManagement } from "../../management.ts";
 import { writeJson } from "../../output/json.ts";
 import { readNewPassword } from "../../secrets.ts";
-
-const roleNames = ["reader", "writer", "maintainer", "administrator"] as const;
 
 /** `berth user add`. */
 export const userAdd = defineCommand({
@@ -13,7 +12,7 @@ export const userAdd = defineCommand({
     robot: { type: "switch", summary: "make a robot, which has no password but tokens" },
     "password-stdin": { type: "switch", summary: "read the password from standard input" },
     group: { type: "text", value: "GROUP", multiple: true, summary: "make it a member" },
-    role: { type: "text", value: "ROLE", choices: roleNames, summary: "give it this role too" },
+    role: { type: "text", value: "ROLE", choices: roles, summary: "give it this role too" },
     on: { type: "text", value: "PATTERN", summary: "the repositories of the role, such as gallery/*" },
     ...managementFlags,
   },

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
 import { UsageError } from "../../command.ts";
-import { compileTemplate } from "./template.ts";
+import { compileTemplate, UnknownFieldError } from "./template.ts";
 
 const image = {
   Id: "sha256:abc",
@@ -67,6 +67,9 @@ describe("compileTemplate", () => {
     "{{toString}}",
     "{{.Id .Size}}",
     "{{.Id.Deeper}}",
+    "{{.Nope}}",
+    "{{json .Nope}}",
+    "{{range .RepoTags}}{{$.Nope}}{{end}}",
     "{{index .RepoTags 2}}",
     "{{$nope}}",
     "{{(.Id}}",
@@ -78,6 +81,12 @@ describe("compileTemplate", () => {
       expect(() => compileTemplate(template)(image)).toThrow(UsageError);
     });
   }
+
+  test("compileTemplate names the fields when there is no such one", () => {
+    const attempt = () => compileTemplate("{{.Nope}}")({ ID: "1", Tag: "2" });
+    expect(attempt).toThrow(UnknownFieldError);
+    expect(attempt).toThrow("there is no field Nope: choose among ID, Tag");
+  });
 
   test("compileTemplate gives text or a UsageError whatever it is given", () => {
     const piece = fc.constantFrom(

@@ -2,12 +2,21 @@ import { UsageError } from "../../command.ts";
 import { functions, isTrue, printed, type Value } from "./functions.ts";
 import { type Block, type Command, type Node, type Operand, type Pipeline, parseTemplate } from "./syntax.ts";
 
-/** A template that was parsed. Gives the text for one value, the dot. @throws UsageError */
+/**
+ * A template that was parsed. Gives the text for one value, the dot, which has fields of fixed names: to ask for another
+ * one is an error. What is below may be a map, where a name that is missing has no value.
+ * @throws UsageError; UnknownFieldError
+ */
 export type Template = (dot: Value) => string;
+
+/** A template asks for a field that there is not. */
+export class UnknownFieldError extends UsageError {}
 
 /** What is known at a place of a template. */
 interface Scope {
   readonly dot: Value;
+  /** What the template was called with. */
+  readonly root: Value;
   readonly variables: Map<string, Value>;
 }
 
@@ -18,7 +27,7 @@ interface Scope {
  */
 export function compileTemplate(text: string): Template {
   const nodes = parseTemplate(text);
-  return (dot) => renderAll(nodes, { dot, variables: new Map([["$", dot]]) });
+  return (dot) => renderAll(nodes, { dot, root: dot, variables: new Map([["$", dot]]) });
 }
 
 function renderAll(nodes: readonly Node[], outer: Scope): string {
@@ -48,7 +57,7 @@ function renderBlock(block: Block, scope: Scope): string {
   const variables = new Map(scope.variables);
   for (const name of block.names) variables.set(name, value);
   const dot = block.kind === "with" && isTrue(value) ? value : scope.dot;
-  return renderAll(isTrue(value) ? block.body : block.otherwise, { dot, variables });
+  return renderAll(isTrue(value) ? block.body : block.otherwise, { ...scope, dot, variables });
 }
 
 function renderRange({ names, body, otherwise }: Block, value: Value, scope: Scope): string {
@@ -60,7 +69,7 @@ function renderRange({ names, body, otherwise }: Block, value: Value, scope: Sco
       const variables = new Map(scope.variables);
       if (first) variables.set(first, second ? key : item);
       if (second) variables.set(second, item);
-      return renderAll(body, { dot: item, variables });
+      return renderAll(body, { ...scope, dot: item, variables });
     })
     .join("");
 }
@@ -100,20 +109,24 @@ function resolved(operand: Operand, scope: Scope): Value {
   if (operand.kind === "literal") return operand.value;
   if (operand.kind === "function") return call([operand], scope, []);
   const { of, names } = operand;
-  return names.reduce<Value>(fieldOf, startOf(of, scope));
+  return names.reduce<Value>((value, name) => fieldOf(value, name, scope.root), startOf(of, scope));
 }
 
-function startOf(of: "." | string | Pipeline, { dot, variables }: Scope): Value {
-  if (typeof of !== "string") return evaluate(of, { dot, variables });
+function startOf(of: "." | string | Pipeline, scope: Scope): Value {
+  const { dot, variables } = scope;
+  if (typeof of !== "string") return evaluate(of, scope);
   if (of === ".") return dot;
   if (variables.has(of)) return variables.get(of);
   throw new UsageError(`template: there is no variable ${of}`);
 }
 
-function fieldOf(value: Value, name: string): Value {
+function fieldOf(value: Value, name: string, root: Value): Value {
   if (value === undefined || value === null) return undefined;
   if (typeof value !== "object" || Array.isArray(value)) {
     throw new UsageError(`template: ${JSON.stringify(value)} has no field ${name}`);
   }
-  return Object.hasOwn(value, name) ? (value as Record<string, Value>)[name] : undefined;
+  if (Object.hasOwn(value, name)) return (value as Record<string, Value>)[name];
+  if (value !== root) return undefined;
+  const known = Object.keys(value).join(", ");
+  throw new UnknownFieldError(`template: there is no field ${name}: choose among ${known}`);
 }

@@ -1,13 +1,20 @@
 import type { Digest } from "../../../oci/digests.ts";
 import { RegistryError } from "../../../oci/errors.ts";
 import type { RepositoryName } from "../../../oci/names.ts";
+import type { BlobLeases } from "../collection.ts";
 import type { Metadata, MountRequest, StoredBlob } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
 type BlobMetadata = Pick<
   Metadata,
-  "findLinkedBlob" | "getLinkedBlob" | "findBlob" | "linkStoredBlob" | "mountBlob" | "deleteBlob"
+  | "findLinkedBlob"
+  | "getLinkedBlob"
+  | "leaseBlob"
+  | "findBlob"
+  | "linkStoredBlob"
+  | "mountBlob"
+  | "deleteBlob"
 >;
 
 interface SizeRow {
@@ -19,13 +26,16 @@ interface SizeRow {
 /** How many repositories that hold a blob are asked about before a mount gives up. */
 const mountCandidates = 100;
 
-export function createBlobMetadata(database: SqliteDatabase, repositories: RepositoryRows): BlobMetadata {
+export function createBlobMetadata(
+  database: SqliteDatabase,
+  repositories: RepositoryRows,
+  leases: BlobLeases,
+): BlobMetadata {
   const { prepare, write } = database;
-  const findLinked = prepare<SizeRow, [string, string]>(
-    `SELECT size, EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id) AS small FROM blobs WHERE digest = ?2 AND EXISTS (
-       SELECT 1 FROM blob_links
-       WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
-         AND deleted_at IS NULL)`,
+  const findLinked = prepare<SizeRow & { held_until: number | null }, [string, string]>(
+    `SELECT size, held_until, EXISTS (SELECT 1 FROM small_blobs s WHERE s.blob_id = blobs.id) AS small
+     FROM blobs JOIN blob_links l ON l.blob_id = blobs.id
+     WHERE digest = ?2 AND repository_id = (SELECT id FROM repositories WHERE name = ?1) AND deleted_at IS NULL`,
   );
   const getLinked = prepare<{ size: number; bytes: Uint8Array | null }, [string, string]>(
     `SELECT size, (SELECT bytes FROM small_blobs WHERE blob_id = blobs.id) AS bytes
@@ -49,12 +59,22 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
   const countBlob = prepare<null, [number]>(
     "UPDATE totals SET blobs = blobs + 1, blob_bytes = blob_bytes + ?",
   );
-  const link = prepare<null, [number, number, number, number]>(
-    `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed) VALUES (?, ?, ?, ?)
+  // A link that a manifest needs has no `held_until`, and gets none.
+  const link = prepare<null, [number, number, number, number, number]>(
+    `INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed, held_until, queued)
+     VALUES (?, ?, ?, ?, ?, 1)
      ON CONFLICT DO UPDATE SET
        linked_at = CASE WHEN deleted_at IS NULL THEN linked_at ELSE excluded.linked_at END,
+       queued = CASE WHEN deleted_at IS NULL THEN queued ELSE 1 END,
+       held_until = max(held_until, excluded.held_until),
        deleted_at = NULL, unclaimed = max(unclaimed, excluded.unclaimed)`,
   );
+  const renew = prepare<{ size: number }, [number, string, string]>(
+    `UPDATE blob_links SET held_until = max(held_until, ?1)
+     WHERE repository_id = (SELECT id FROM repositories WHERE name = ?2)
+       AND blob_id = (SELECT id FROM blobs WHERE digest = ?3)`,
+  );
+  const forgetFile = prepare<null, [string]>("DELETE FROM removed_files WHERE digest = ?");
   const findLink = prepare<{ deleted_at: number | null }, [number, number]>(
     "SELECT deleted_at FROM blob_links WHERE repository_id = ? AND blob_id = ?",
   );
@@ -67,7 +87,8 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
      WHERE e.blob_id = ? AND e.repository_id = ? LIMIT 1`,
   );
   const unlink = prepare<null, [number, number, number]>(
-    "UPDATE blob_links SET deleted_at = ?, unclaimed = 0 WHERE repository_id = ? AND blob_id = ?",
+    `UPDATE blob_links SET deleted_at = ?1, unclaimed = 0, held_until = ?1, queued = 1
+     WHERE repository_id = ?2 AND blob_id = ?3`,
   );
 
   const findLinkedBlob = (repository: RepositoryName, digest: Digest): StoredBlob | undefined => {
@@ -86,8 +107,37 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
     return names.some((row) => mayRead?.(row.name) !== false) ? blob : undefined;
   };
 
+  /** The id of a blob's row, made if it is not there: only when its bytes are. */
+  const ensureBlob = (blob: StoredBlob, isThere: () => boolean): number | undefined => {
+    const known = find.get(blob.digest);
+    if (known) {
+      findLost.run(known.id);
+      if (blob.bytes) insertSmall.run(known.id, blob.bytes); // those that were there may be damaged
+      return known.id;
+    }
+    if (!blob.bytes && !isThere()) return undefined;
+    const id = insert.get(blob.digest, blob.size, Date.now())?.id;
+    if (id === undefined) throw new Error("INSERT returned no row");
+    if (blob.bytes) insertSmall.run(id, blob.bytes);
+    else forgetFile.run(blob.digest); // it was to be removed, perhaps
+    countBlob.run(blob.size);
+    return id;
+  };
+
   return {
     findLinkedBlob,
+    async leaseBlob(repository, digest) {
+      const row = findLinked.get(repository, digest);
+      const now = Date.now();
+      // What a manifest needs, or is held for long enough, takes no writing.
+      if (!row || row.held_until === null || row.held_until >= now + leases.toldMs)
+        return row ? toStored(digest, row) : undefined;
+      return write(() => {
+        if (!findLinked.get(repository, digest)) return undefined;
+        renew.run(now + 2 * leases.toldMs, repository, digest);
+        return toStored(digest, row);
+      });
+    },
     getLinkedBlob(repository, digest) {
       const row = getLinked.get(repository, digest);
       if (!row) return undefined;
@@ -97,18 +147,15 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
       const row = find.get(digest);
       return row ? toStored(digest, row) : undefined;
     },
-    linkStoredBlob: (repository, blob, received) =>
+    linkStoredBlob: (repository, blob, received, isThere = () => true) =>
       write(() => {
+        const id = ensureBlob(blob, isThere);
+        if (id === undefined) return false;
         const repositoryId = repositories.ensure(repository);
-        let id = find.get(blob.digest)?.id;
-        if (id === undefined) {
-          id = insert.get(blob.digest, blob.size, Date.now())?.id;
-          if (id === undefined) throw new Error("INSERT returned no row");
-          countBlob.run(blob.size);
-        } else findLost.run(id);
-        if (blob.bytes) insertSmall.run(id, blob.bytes);
-        link.run(repositoryId, id, Date.now(), 1);
+        const now = Date.now();
+        link.run(repositoryId, id, now, 1, now + leases.uploadedMs);
         repositories.addStatistics(repositoryId, received, 0);
+        return true;
       }),
     async mountBlob(request) {
       if (!findMountable(request)) return undefined; // the usual answer to a new blob: without a transaction
@@ -123,7 +170,9 @@ export function createBlobMetadata(database: SqliteDatabase, repositories: Repos
         ) {
           return undefined;
         }
-        link.run(repositoryId ?? repositories.ensure(request.repository), blob.id, Date.now(), 0);
+        const now = Date.now();
+        const target = repositoryId ?? repositories.ensure(request.repository);
+        link.run(target, blob.id, now, 0, now + leases.uploadedMs);
         return toStored(request.digest, blob);
       });
     },

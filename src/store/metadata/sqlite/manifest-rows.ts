@@ -10,10 +10,18 @@ import { createReferrerRows } from "./referrers.ts";
 import { createRemovedManifestRows, type RemovedManifest } from "./removed-manifests.ts";
 import type { RepositoryRows } from "./repositories.ts";
 
+/** A blob that a manifest names. */
+interface LinkedBlob {
+  readonly size: number;
+  readonly unclaimed: number;
+  /** Absent when another manifest needs it already. */
+  readonly held_until: number | null;
+}
+
 /** What a manifest names, found in its repository. */
 interface Edges {
   /** Row ids of blobs, each once. */
-  readonly blobs: ReadonlyMap<number, { readonly size: number; readonly unclaimed: number }>;
+  readonly blobs: ReadonlyMap<number, LinkedBlob>;
   /** Row ids of child manifests, each once. */
   readonly children: ReadonlySet<number>;
 }
@@ -72,7 +80,7 @@ export function createManifestRows(
     "INSERT INTO manifest_children (parent_id, child_id) VALUES (?, ?)",
   );
   const claim = prepare<null, [number, number]>(
-    "UPDATE blob_links SET unclaimed = 0 WHERE repository_id = ? AND blob_id = ?",
+    "UPDATE blob_links SET unclaimed = 0, held_until = NULL, queued = 0 WHERE repository_id = ? AND blob_id = ?",
   );
   const parent = prepare<{ digest: Digest }, [number]>(
     "SELECT m.digest FROM manifest_children e JOIN manifests m ON m.id = e.parent_id WHERE e.child_id = ? LIMIT 1",
@@ -100,9 +108,9 @@ export function createManifestRows(
   /** Bytes that this push needed: those that were sent for it, and those that it found here. */
   const claimBlobs = (repositoryId: number, edges: Edges): void => {
     let saved = 0;
-    for (const [blobId, { size, unclaimed }] of edges.blobs) {
-      if (unclaimed) claim.run(repositoryId, blobId);
-      else saved += size;
+    for (const [blobId, { size, unclaimed, held_until }] of edges.blobs) {
+      if (unclaimed || held_until !== null) claim.run(repositoryId, blobId);
+      if (!unclaimed) saved += size;
     }
     repositories.addStatistics(repositoryId, 0, saved);
   };
@@ -153,12 +161,14 @@ export function createManifestRows(
         );
       }
       const manifest = parseManifest(aside.bytes, aside.media_type);
+      removed.linkBlobs(repositoryId, aside.id);
       for (const child of isIndex(manifest) ? manifest.manifests : []) {
         if (removed.find(repositoryId, child.digest))
           rows.restore(repositoryId, repository, child.digest, now);
       }
       const edges = findEdges(repositoryId, repository, manifest);
       insertManifest(repositoryId, { digest, bytes: aside.bytes, manifest }, edges, now);
+      for (const blobId of edges.blobs.keys()) claim.run(repositoryId, blobId);
     },
   };
   return rows;
@@ -166,8 +176,8 @@ export function createManifestRows(
 
 /** Finds the rows that a manifest names, or throws what is missing. */
 function createEdgeFinder({ prepare }: SqliteDatabase) {
-  const findBlob = prepare<{ id: number; size: number; unclaimed: number }, [number, string]>(
-    `SELECT b.id, b.size, l.unclaimed FROM blobs b
+  const findBlob = prepare<LinkedBlob & { id: number }, [number, string]>(
+    `SELECT b.id, b.size, l.unclaimed, l.held_until FROM blobs b
      JOIN blob_links l ON l.repository_id = ?1 AND l.blob_id = b.id AND l.deleted_at IS NULL
      WHERE b.digest = ?2 AND NOT EXISTS (SELECT 1 FROM lost_blobs WHERE blob_id = b.id)`,
   );
@@ -175,7 +185,7 @@ function createEdgeFinder({ prepare }: SqliteDatabase) {
     "SELECT id, size FROM manifests WHERE repository_id = ? AND digest = ?",
   );
   return (repositoryId: number, repository: RepositoryName, manifest: Manifest): Edges => {
-    const blobs = new Map<number, { size: number; unclaimed: number }>();
+    const blobs = new Map<number, LinkedBlob>();
     const children = new Set<number>();
     const missing: Digest[] = [];
     const visit = (descriptor: Descriptor, asChild: boolean): void => {

@@ -3,6 +3,7 @@ import type { SqliteDatabase } from "./database.ts";
 
 /** A manifest that was removed and can be brought back. */
 export interface RemovedManifest {
+  readonly id: number;
   readonly bytes: Uint8Array;
   readonly media_type: string;
   /** The change that removed it. */
@@ -28,6 +29,8 @@ export interface RemovedManifestRows {
   /** Puts a manifest aside, with what it names: from then on that is needed by nothing else, perhaps. */
   keep(removal: ManifestRemovalRow): void;
   find(repositoryId: number, digest: Digest): RemovedManifest | undefined;
+  /** Links again what was deleted from the repository since and is still stored, because it could be brought back. */
+  linkBlobs(repositoryId: number, id: number): void;
   /** Forgets one, if it is there: the manifest has come back. */
   drop(repositoryId: number, digest: Digest): void;
 }
@@ -49,13 +52,18 @@ export function createRemovedManifestRows({ prepare }: SqliteDatabase, leaseMs: 
        AND NOT EXISTS (SELECT 1 FROM manifest_blobs e WHERE e.blob_id = blob_links.blob_id AND e.repository_id = ?2)`,
   );
   const find = prepare<RemovedManifest, [number, string]>(
-    "SELECT media_type, bytes, removed_in FROM removed_manifests WHERE repository_id = ? AND digest = ?",
+    "SELECT id, media_type, bytes, removed_in FROM removed_manifests WHERE repository_id = ? AND digest = ?",
   );
   const drop = prepare<{ id: number }, [number, string]>(
     "DELETE FROM removed_manifests WHERE repository_id = ? AND digest = ? RETURNING id",
   );
   const dropBlobs = prepare<null, [number]>("DELETE FROM removed_manifest_blobs WHERE removed_id = ?");
+  const linkAgain = prepare<null, [number, number]>(
+    `UPDATE blob_links SET deleted_at = NULL WHERE repository_id = ? AND deleted_at IS NOT NULL
+       AND blob_id IN (SELECT blob_id FROM removed_manifest_blobs WHERE removed_id = ?)`,
+  );
   return {
+    linkBlobs: (repositoryId, id) => void linkAgain.run(repositoryId, id),
     keep({ id, repositoryId, digest, mediaType, bytes, now, change }) {
       const row = insert.get(repositoryId, digest, mediaType, bytes, now, change);
       if (!row) throw new Error("INSERT returned no row");

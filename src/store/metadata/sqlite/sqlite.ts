@@ -4,7 +4,7 @@ import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
 import { createAuditMetadata } from "./audit.ts";
 import { createBlobMetadata } from "./blobs.ts";
-import { createHolds } from "./collection/holds.ts";
+import { createCollectionMetadata } from "./collection/collection.ts";
 import { openDatabase } from "./database.ts";
 import { createManifestRows } from "./manifest-rows.ts";
 import { createManifestMetadata } from "./manifests.ts";
@@ -29,7 +29,7 @@ export function openSqliteMetadata(
   const manifests = createManifestRows(database, repositories, leases);
   const tags = createTagMetadata(database, repositories, manifests, policies);
   return {
-    ...createBlobMetadata(database, repositories),
+    ...createBlobMetadata(database, repositories, leases),
     ...createManifestMetadata(database, repositories, manifests, tags.changer),
     ...tags.metadata,
     ...createReferrerMetadata(database, repositories),
@@ -37,7 +37,7 @@ export function openSqliteMetadata(
     ...createUsageMetadata(database),
     access: createAccessMetadata(database),
     audit: createAuditMetadata(database),
-    collection: createHolds(database),
+    collection: createCollectionMetadata(database),
     verification: createVerificationMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),

@@ -60,10 +60,10 @@ export const collectionTables = `
   CREATE INDEX blob_links_deleted ON blob_links (blob_id) WHERE deleted_at IS NOT NULL;
 
   CREATE TABLE removed_files (
-    digest TEXT PRIMARY KEY,
-    size INTEGER NOT NULL,
-    removed_at INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL
+  ) STRICT;
 
   CREATE TABLE collection_holds (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

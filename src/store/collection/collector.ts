@@ -1,0 +1,117 @@
+import { setTimeout as wait } from "node:timers/promises";
+import type { FileRemoval } from "../blobs/removal.ts";
+import type { CollectionMetadata, CollectionOutcome } from "../metadata/collection.ts";
+
+/** What a collector stands on. */
+export interface CollectorOptions {
+  readonly metadata: CollectionMetadata;
+  readonly files: FileRemoval;
+  /** What was removed can be brought back for so long, in milliseconds. */
+  readonly graceMs: number;
+  /** Told why a run failed; the next one goes on. */
+  readonly troubled: (what: string) => void;
+}
+
+/** How a run is begun. */
+export interface RunOptions {
+  /** Who asks. */
+  readonly actor: string;
+  /** Instead of the store's own; in milliseconds. */
+  readonly graceMs?: number;
+}
+
+/** A run that goes on. */
+export interface StartedRun {
+  readonly id: number;
+  /** False when it is one that somebody else began: there is one at a time. */
+  readonly isNew: boolean;
+  /** Resolves when this process has ended it; at once when another one runs it. */
+  readonly ended: Promise<void>;
+}
+
+/** Gives back what nothing needs any more, beside requests. */
+export interface Collector {
+  readonly graceMs: number;
+  /** Begins a run. */
+  start(options: RunOptions): Promise<StartedRun>;
+  /** Runs if there is something to do; resolves when it is done. */
+  runIfNeeded(actor: string): Promise<void>;
+  /** Lets the step that goes on end, and begins no other. */
+  close(): Promise<void>;
+}
+
+/** Files of one step. */
+const filesAtOnce = 64;
+/** For each millisecond of work, so many are left to requests. */
+const restFactor = 4;
+const leastRestMs = 5;
+const mostRestMs = 250;
+
+export function createCollector({ metadata, files, graceMs, troubled }: CollectorOptions): Collector {
+  const closing = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+
+  /** @returns whether there are more; undefined when somebody holds the store */
+  const removeFiles = async (run: number): Promise<boolean | undefined> => {
+    const found = await metadata.listRemovedFiles(filesAtOnce);
+    if (found.length === 0) return false;
+    const taken = await metadata.withdrawFiles(found, files.take);
+    if (taken === undefined) return undefined;
+    await files.erase(taken);
+    await metadata.forgetFiles(run, taken);
+    return found.length === filesAtOnce;
+  };
+
+  const step = async (run: number, grace: number): Promise<"more" | "done" | "held"> => {
+    const decided = await metadata.collect(run, { now: Date.now(), graceMs: grace });
+    const removed = decided.held ? undefined : await removeFiles(run);
+    if (removed === undefined) return "held";
+    return decided.more || removed ? "more" : "done";
+  };
+
+  const run = async (id: number, grace: number): Promise<void> => {
+    let outcome: CollectionOutcome = "stopped";
+    try {
+      while (!closing.signal.aborted) {
+        const began = performance.now();
+        const state = await step(id, grace);
+        if (state !== "more") {
+          outcome = state;
+          break;
+        }
+        await rest(performance.now() - began, closing.signal);
+      }
+    } catch (error) {
+      outcome = "failed";
+      troubled(`a collection failed and is tried again: ${error instanceof Error ? error.message : error}`);
+    }
+    await metadata.endRun(id, outcome).catch((error) => troubled(String(error)));
+  };
+
+  const start: Collector["start"] = async ({ actor, graceMs: grace = graceMs }) => {
+    const started = await metadata.startRun(actor, grace);
+    if (!started.isNew) return { ...started, ended: Promise.resolve() };
+    const ended = run(started.id, grace);
+    running = Promise.all([running, ended]).then(() => {});
+    return { ...started, ended };
+  };
+
+  return {
+    graceMs,
+    start,
+    async runIfNeeded(actor) {
+      if (!(await metadata.hasWork({ now: Date.now(), graceMs }))) return;
+      await (await start({ actor })).ended;
+    },
+    close() {
+      closing.abort();
+      return running;
+    },
+  };
+}
+
+/** Leaves the disk and the metadata to requests for some time. */
+async function rest(workedMs: number, signal: AbortSignal): Promise<void> {
+  const restMs = Math.min(mostRestMs, Math.max(leastRestMs, workedMs * restFactor));
+  await wait(restMs, undefined, { signal }).catch(() => {}); // only when it shall stop
+}

@@ -1,0 +1,45 @@
+import type { CollectionMetadata, RemovedFile } from "../../collection.ts";
+import type { SqliteDatabase } from "../database.ts";
+import type { CountCollected } from "./reviews.ts";
+
+type RemovedFiles = Pick<CollectionMetadata, "listRemovedFiles" | "withdrawFiles" | "forgetFiles">;
+
+/** Files whose blobs have no row any more. */
+export function createRemovedFiles(
+  { prepare, write }: SqliteDatabase,
+  isHeld: () => boolean,
+  count: CountCollected,
+): RemovedFiles {
+  const list = prepare<RemovedFile, [number]>(
+    "SELECT id, digest, size FROM removed_files ORDER BY id LIMIT ?",
+  );
+  const find = prepare<{ id: number }, [number]>("SELECT id FROM removed_files WHERE id = ?");
+  const cameBack = prepare<{ id: number }, [string]>(
+    "SELECT id FROM blobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)",
+  );
+  const forget = prepare<{ size: number }, [number]>("DELETE FROM removed_files WHERE id = ? RETURNING size");
+  return {
+    listRemovedFiles: (limit) => list.all(limit),
+    withdrawFiles: (files, take) =>
+      write(() => {
+        if (isHeld()) return [];
+        const taken = files.filter(
+          ({ id, digest }) => find.get(id) !== null && cameBack.get(digest) === null,
+        );
+        for (const file of taken) take(file);
+        return taken;
+      }),
+    forgetFiles: (run, files) =>
+      write(() => {
+        let blobs = 0;
+        let bytes = 0;
+        for (const { id } of files) {
+          const row = forget.get(id);
+          if (!row) continue;
+          blobs++;
+          bytes += row.size;
+        }
+        count(run, { manifests: 0, links: 0, blobs, bytes });
+      }),
+  };
+}

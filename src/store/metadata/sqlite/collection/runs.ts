@@ -1,0 +1,89 @@
+import type { CollectionMetadata, CollectionOutcome, CollectionRun } from "../../collection.ts";
+import type { Collected } from "../../collection-decisions.ts";
+import type { SqliteDatabase } from "../database.ts";
+import type { CountCollected } from "./reviews.ts";
+
+/** A run that says nothing for so long has ended with its process. */
+const silentMs = 60_000;
+/** How many runs are remembered. */
+const remembered = 100;
+
+interface Row extends Collected {
+  id: number;
+  actor: string;
+  grace: number;
+  started_at: number;
+  ended_at: number | null;
+  outcome: CollectionOutcome | null;
+}
+
+/** What collections did. */
+export interface Runs {
+  readonly metadata: Pick<CollectionMetadata, "startRun" | "endRun" | "getRun" | "listRuns">;
+  readonly count: CountCollected;
+  total(): Collected;
+}
+
+const columns = "id, actor, grace, started_at, ended_at, outcome, manifests, links, blobs, bytes";
+
+export function createRuns({ prepare, write }: SqliteDatabase): Runs {
+  const going = prepare<{ id: number }, [number]>(
+    "SELECT id FROM collection_runs WHERE ended_at IS NULL AND alive_at > ? LIMIT 1",
+  );
+  const interrupt = prepare<null, []>(
+    "UPDATE collection_runs SET ended_at = alive_at, outcome = 'interrupted' WHERE ended_at IS NULL",
+  );
+  const insert = prepare<{ id: number }, [string, number, number]>(
+    "INSERT INTO collection_runs (actor, grace, started_at, alive_at) VALUES (?1, ?2, ?3, ?3) RETURNING id",
+  );
+  const trim = prepare<null, [number]>("DELETE FROM collection_runs WHERE id <= ?");
+  const add = prepare<null, [number, number, number, number, number, number]>(
+    `UPDATE collection_runs SET manifests = manifests + ?, links = links + ?, blobs = blobs + ?, bytes = bytes + ?,
+       alive_at = ? WHERE id = ?`,
+  );
+  const addTotal = prepare<null, [number, number, number, number]>(
+    `UPDATE collection_totals SET manifests = manifests + ?, links = links + ?, blobs = blobs + ?, bytes = bytes + ?`,
+  );
+  const end = prepare<null, [number, string, number]>(
+    "UPDATE collection_runs SET ended_at = ?, outcome = ? WHERE id = ? AND ended_at IS NULL",
+  );
+  const get = prepare<Row, [number]>(`SELECT ${columns} FROM collection_runs WHERE id = ?`);
+  const list = prepare<Row, [number]>(`SELECT ${columns} FROM collection_runs ORDER BY id DESC LIMIT ?`);
+  const total = prepare<Collected, []>("SELECT manifests, links, blobs, bytes FROM collection_totals");
+
+  return {
+    metadata: {
+      startRun: (actor, graceMs) =>
+        write(() => {
+          const now = Date.now();
+          const other = going.get(now - silentMs);
+          if (other) return { id: other.id, isNew: false };
+          interrupt.run();
+          const row = insert.get(actor, graceMs, now);
+          if (!row) throw new Error("INSERT returned no row");
+          trim.run(row.id - remembered);
+          return { id: row.id, isNew: true };
+        }),
+      endRun: (id, outcome) => write(() => void end.run(Date.now(), outcome, id)),
+      getRun: (id) => toRun(get.get(id)),
+      listRuns: (limit) => list.all(limit).flatMap((row) => toRun(row) ?? []),
+    },
+    count(run, { manifests, links, blobs, bytes }) {
+      add.run(manifests, links, blobs, bytes, Date.now(), run);
+      addTotal.run(manifests, links, blobs, bytes);
+    },
+    total: () => total.get() ?? { manifests: 0, links: 0, blobs: 0, bytes: 0 },
+  };
+}
+
+function toRun(row: Row | null): CollectionRun | undefined {
+  if (!row) return undefined;
+  const { id, actor, grace, started_at, ended_at, outcome, manifests, links, blobs, bytes } = row;
+  return {
+    ...{ id, actor, manifests, links, blobs, bytes },
+    graceMs: grace,
+    startedAt: new Date(started_at),
+    ...(ended_at === null ? {} : { endedAt: new Date(ended_at) }),
+    ...(outcome === null ? {} : { outcome }),
+  };
+}
