@@ -286,6 +286,26 @@ export const commands: CommandTable = [
     ],
   },
   {
+    title: "Keeping",
+    commands: [
+      {
+        words: "gc status",
+        summary: "Show what waits to be removed for good",
+        load: async () => (await import("./commands/gc/status.ts")).gcStatus,
+      },
+      {
+        words: "gc run",
+        summary: "Give back the space of what nothing needs any more",
+        load: async () => (await import("./commands/gc/run.ts")).gcRun,
+      },
+      {
+        words: "gc why",
+        summary: "Tell what keeps a manifest or blob, or when it goes",
+        load: async () => (await import("./commands/gc/why.ts")).gcWhy,
+      },
+    ],
+  },
+  {
     title: "More",
     commands: [
       {

@@ -2,17 +2,7 @@ import { z } from "zod";
 import { isAccountName } from "../access/identities.ts";
 import { roles } from "../access/roles.ts";
 import { repositoryPattern } from "./api/schemas.ts";
-
-const durationUnits: Readonly<Record<string, number>> = { s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 };
-
-/** `15m`, `12h`: milliseconds. */
-const duration = z.string().transform((text, context): number => {
-  const [, count, unit = ""] = /^(\d{1,5})([smhd])$/.exec(text) ?? [];
-  const unitMs = durationUnits[unit];
-  if (count !== undefined && unitMs !== undefined) return Number(count) * unitMs;
-  context.addIssue({ code: "custom", message: "expected a duration, for example 15m or 12h" });
-  return z.NEVER;
-});
+import { duration } from "./duration-setting.ts";
 
 /** Tokens and keys must not come from where others can write on the way. */
 const issuer = z

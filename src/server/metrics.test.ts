@@ -2,6 +2,10 @@ import { describe, expect, test } from "bun:test";
 import { parseRepositoryName } from "../oci/names.ts";
 import { createMetrics, renderMetrics } from "./metrics.ts";
 
+const collection = {
+  ...{ removedManifests: 1, reviews: 2, files: 3, fileBytes: 4, holds: [] },
+  total: { manifests: 5, links: 6, blobs: 7, bytes: 8 },
+};
 const totals = { repositories: 2, blobs: 3, blobBytes: 40, bytesReceived: 50, bytesSaved: 60 };
 
 describe("renderMetrics", () => {
@@ -15,6 +19,7 @@ describe("renderMetrics", () => {
     other.countBytes(5, 2);
     const text = renderMetrics([one.snapshot(), other.snapshot()], {
       totals,
+      collection,
       openUploads: 7,
       repositories: [{ repository: parseRepositoryName("team/app"), bytesReceived: 8, bytesSaved: 9 }],
     });
@@ -32,6 +37,8 @@ describe("renderMetrics", () => {
       "berth_uploads_open 7",
       'berth_repository_bytes_received_total{repository="team/app"} 8',
       'berth_repository_bytes_saved_total{repository="team/app"} 9',
+      "berth_gc_bytes_total 8",
+      "berth_gc_removed_manifests 1",
     ]) {
       expect(text.split("\n")).toContain(line);
     }
@@ -40,7 +47,12 @@ describe("renderMetrics", () => {
   test("renderMetrics writes only lines of the text format", () => {
     const metrics = createMetrics();
     metrics.countRequest("tag", "GET", 200, 1);
-    const lines = renderMetrics([metrics.snapshot()], { totals, openUploads: 0, repositories: [] })
+    const lines = renderMetrics([metrics.snapshot()], {
+      totals,
+      openUploads: 0,
+      collection,
+      repositories: [],
+    })
       .trimEnd()
       .split("\n");
     const shape =

@@ -1,3 +1,4 @@
+import type { CollectionBacklog } from "../store/metadata/collection.ts";
 import type { RepositoryStatistics, StoreTotals } from "../store/metadata/metadata.ts";
 
 /** Upper bounds of the buckets of a request's duration, milliseconds. */
@@ -75,6 +76,7 @@ export interface StoreFigures {
   readonly openUploads: number;
   /** Shown each by itself; a few at most, for each is two series. */
   readonly repositories: readonly RepositoryStatistics[];
+  readonly collection: CollectionBacklog;
 }
 
 /** The content type of {@link renderMetrics}. */
@@ -83,7 +85,7 @@ export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 /** Writes the sums of several processes in Prometheus' text format. */
 export function renderMetrics(
   snapshots: readonly Snapshot[],
-  { totals, openUploads, repositories }: StoreFigures,
+  { totals, openUploads, repositories, collection }: StoreFigures,
 ): string {
   const lines: string[] = [];
   const family = (name: string, type: string, help: string, samples: readonly [string, number][]): void => {
@@ -144,6 +146,7 @@ export function renderMetrics(
   single("berth_store_blobs", "gauge", "Blobs in the store", totals.blobs);
   single("berth_store_repositories", "gauge", "Repositories in the store", totals.repositories);
   single("berth_uploads_open", "gauge", "Upload sessions that are open", openUploads);
+  for (const [name, type, help, value] of collectionFigures(collection)) single(name, type, help, value);
   single(
     "berth_process_resident_memory_bytes",
     "gauge",
@@ -151,6 +154,31 @@ export function renderMetrics(
     sum((one) => one.memory),
   );
   return `${lines.join("\n")}\n`;
+}
+
+function collectionFigures(backlog: CollectionBacklog): readonly [string, string, string, number][] {
+  const { total, removedManifests, reviews, files, fileBytes, holds } = backlog;
+  return [
+    ["berth_gc_bytes_total", "counter", "Bytes that collections gave back", total.bytes],
+    ["berth_gc_blobs_total", "counter", "Blobs that collections removed", total.blobs],
+    [
+      "berth_gc_links_total",
+      "counter",
+      "Repositories' claims on blobs that collections removed",
+      total.links,
+    ],
+    [
+      "berth_gc_manifests_total",
+      "counter",
+      "Deleted manifests that were forgotten for good",
+      total.manifests,
+    ],
+    ["berth_gc_removed_manifests", "gauge", "Deleted manifests that can be brought back", removedManifests],
+    ["berth_gc_reviews", "gauge", "Blobs that are to be reviewed, in each repository", reviews],
+    ["berth_gc_files", "gauge", "Files that are to be removed", files],
+    ["berth_gc_file_bytes", "gauge", "Bytes of files that are to be removed", fileBytes],
+    ["berth_gc_holds", "gauge", "Who keeps collections from removing anything", holds.length],
+  ];
 }
 
 function requestSamples(snapshots: readonly Snapshot[]): [string, number][] {

@@ -9,6 +9,7 @@ import type { Api } from "./api/app.ts";
 import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
 import { createChangeFeed } from "./change-feed.ts";
+import { createCollecting, keepingOf } from "./collection.ts";
 import { allowOrigins } from "./cors.ts";
 import { type Announce, ensureAdministrator } from "./first-administrator.ts";
 import { createForwarding, type Forwarding } from "./forwarding.ts";
@@ -84,6 +85,7 @@ async function compose(
     stallMs: settings["stall-seconds"] * 1000,
     maxOpenUploads: settings["max-open-uploads"],
     policies: tagging.policies,
+    keep: keepingOf(settings),
     troubled: (what) => log.error({ what }, "the store is in trouble"),
   });
   closing.push(store.close);
@@ -102,6 +104,9 @@ async function compose(
   const { gate, access } = await openAccess(store, settings, log, { slot, slots, announce, forwarding });
   closing.push(() => access?.close());
   const watchers = watchersOf(settings, gate);
+  const collecting = createCollecting({
+    ...{ store, settings, log, isFirst: slot === 0, hasRecord: access !== undefined },
+  });
   const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
@@ -113,6 +118,7 @@ async function compose(
       {
         store: { ...store, pulls: pullsOfAll(store, collect) },
         ...{ tagging, feed, onNewRules: indexing.restart, administration: access?.administration },
+        collecting,
       },
       gate.authorize,
     ),
@@ -129,6 +135,7 @@ async function compose(
   if (slot === 0) indexing.restart();
   closing.push(
     indexing.stop,
+    collecting.stop,
     feed.close,
     () => clearInterval(flushing),
     () => clearInterval(sweep),
@@ -227,6 +234,7 @@ function createPages(
         totals: await store.metadata.totals(),
         openUploads: await store.uploads.count(),
         repositories: busiest.filter(({ repository }) => mayRead(repository)),
+        collection: await store.metadata.collection.backlog(),
       };
       return new Response(renderMetrics(await everySnapshot(), figures), {
         headers: { "content-type": metricsContentType },

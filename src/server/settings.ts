@@ -5,6 +5,7 @@ import { findRuleFaults } from "../tagging/rule-faults.ts";
 import { tagRule } from "../tagging/rules.ts";
 import { isNetwork } from "./addresses.ts";
 import { repositoryPattern } from "./api/schemas.ts";
+import { collectionSettings } from "./collection-settings.ts";
 import { logLevels } from "./log.ts";
 import { oidcSettings, workloadRule } from "./login-settings.ts";
 import { sizeSetting } from "./sizes.ts";
@@ -65,6 +66,7 @@ const schema = z.strictObject({
   tags: z.array(tagRule).default([]),
   quotas: z.array(quota).default([]),
   limits: z.array(requestLimit).default([]),
+  gc: collectionSettings,
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
@@ -96,6 +98,9 @@ export const settingPaths = [
   "trusted-proxies",
   "proxy-headers",
   "public-url",
+  "gc.grace",
+  "gc.lease",
+  "gc.every",
   "max-open-uploads",
   "upload-expiry-hours",
   "stall-seconds",

@@ -2,10 +2,12 @@ import type { Store } from "../../store/store.ts";
 import type { Tagging } from "../../tagging/policies.ts";
 import type { Administration } from "../access.ts";
 import type { ChangeFeed } from "../change-feed.ts";
+import type { Collecting } from "../collection.ts";
 import { noAccounts } from "../gate.ts";
 import { createAccountOperations } from "./accounts.ts";
 import { type Api, createApi } from "./app.ts";
 import { createAuditOperations } from "./audit.ts";
+import { createCollectionOperations } from "./collection.ts";
 import { createEventOperations } from "./events.ts";
 import { createGrantOperations } from "./grants.ts";
 import type { Authorize } from "./operations.ts";
@@ -21,6 +23,7 @@ export interface ApiParts {
   readonly store: Store;
   readonly tagging: Tagging;
   readonly feed: ChangeFeed;
+  readonly collecting: Collecting;
   /** Called when other rules for tags were stored. */
   readonly onNewRules: () => void;
   /** Absent in a registry without accounts. */
@@ -29,7 +32,7 @@ export interface ApiParts {
 
 /** Everything that the management API offers. */
 export function composeApi(parts: ApiParts, authorize: Authorize): Api {
-  const { store, tagging, feed, onNewRules, administration } = parts;
+  const { store, tagging, feed, collecting, onNewRules, administration } = parts;
   const opened = (): Administration => {
     if (!administration) throw noAccounts();
     return administration;
@@ -42,6 +45,7 @@ export function composeApi(parts: ApiParts, authorize: Authorize): Api {
       ...createRetentionOperations(store, tagging),
       ...createTagRuleOperations(store.metadata, tagging, onNewRules),
       ...createEventOperations(store.metadata, feed),
+      ...createCollectionOperations(store, collecting),
       ...createAccountOperations(opened),
       ...createTokenOperations(opened),
       ...createGrantOperations(opened),

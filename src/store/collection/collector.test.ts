@@ -123,11 +123,13 @@ describe("a collection", () => {
       expect(await collect()).toMatchObject({ links: 0, blobs: 0 });
       expect((await collection.listRuns(1))[0]?.outcome).toBe("held");
       expect(await filesOnDisk()).toHaveLength(1);
-      await collector.runIfNeeded("schedule");
+      expect(await collector.hasWork()).toBe(false);
       expect(await collection.renewHold(hold, new Date(0))).toBe(true);
       expect(await collection.renewHold(hold, new Date())).toBe(false);
+      expect(await collector.hasWork()).toBe(true);
       expect(await collect()).toMatchObject({ links: 1, blobs: 1 });
       expect(await filesOnDisk()).toEqual([]);
+      expect(await collector.hasWork()).toBe(false);
     }));
 });
 

@@ -34,8 +34,8 @@ export interface Collector {
   readonly graceMs: number;
   /** Begins a run. */
   start(options: RunOptions): Promise<StartedRun>;
-  /** Runs if there is something to do; resolves when it is done. */
-  runIfNeeded(actor: string): Promise<void>;
+  /** Whether a run would find something to do. */
+  hasWork(): Promise<boolean>;
   /** Lets the step that goes on end, and begins no other. */
   close(): Promise<void>;
 }
@@ -99,10 +99,7 @@ export function createCollector({ metadata, files, graceMs, troubled }: Collecto
   return {
     graceMs,
     start,
-    async runIfNeeded(actor) {
-      if (!(await metadata.hasWork({ now: Date.now(), graceMs }))) return;
-      await (await start({ actor })).ended;
-    },
+    hasWork: async () => metadata.hasWork({ now: Date.now(), graceMs }),
     close() {
       closing.abort();
       return running;

@@ -25,6 +25,8 @@ export interface LinkFacts {
   readonly repository: RepositoryName;
   /** A manifest of the repository that names it. */
   readonly manifest?: Digest;
+  /** A tag that points at that manifest. */
+  readonly tag?: Tag;
   /** Somebody deleted the blob from the repository. */
   readonly isDeleted: boolean;
   /** Until when somebody may count on it who uploaded or mounted it, or was told that it exists. */

@@ -51,7 +51,7 @@ export interface CollectionRun extends Collected {
 
 export type CollectionOutcome = "done" | "held" | "stopped" | "failed" | "interrupted";
 
-/** What waits for collection. */
+/** What waits for collection. What there may be many of is counted up to {@link mostCounted}. */
 export interface CollectionBacklog {
   /** Manifests that can still be brought back. */
   readonly removedManifests: number;
@@ -66,6 +66,8 @@ export interface CollectionBacklog {
   /** What all collections together gave back. */
   readonly total: Collected;
 }
+
+export const mostCounted = 100_000;
 
 /** A page of blobs that may have become unneeded, in an order of its own. */
 export interface CandidatePage {
@@ -115,7 +117,7 @@ export interface CollectionMetadata {
   listRuns(limit: number): Eventually<readonly CollectionRun[]>;
 
   backlog(): Eventually<CollectionBacklog>;
-  /** Whether a run would find something to do. Costs one look into each index. */
+  /** Whether a run would find something that it may do. Costs one look into each index. */
   hasWork(rules: CollectionRules): Eventually<boolean>;
   /** Blobs that a run would look at, each at least once. */
   listCandidates(rules: CollectionRules, after: string, limit: number): Eventually<CandidatePage>;

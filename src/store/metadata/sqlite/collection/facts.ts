@@ -1,7 +1,7 @@
 import type { Digest } from "../../../../oci/digests.ts";
 import { parseManifest } from "../../../../oci/manifests.ts";
 import type { RepositoryName, Tag } from "../../../../oci/names.ts";
-import type { CollectionBacklog, CollectionMetadata } from "../../collection.ts";
+import { type CollectionBacklog, type CollectionMetadata, mostCounted } from "../../collection.ts";
 import type { LinkFacts, ManifestFacts } from "../../collection-decisions.ts";
 import type { SqliteDatabase } from "../database.ts";
 
@@ -10,6 +10,7 @@ interface LinkRow {
   deleted_at: number | null;
   held_until: number | null;
   manifest: Digest | null;
+  tag: Tag | null;
 }
 
 type Facts = Pick<CollectionMetadata, "blobFacts" | "manifestFacts">;
@@ -32,10 +33,13 @@ function createBlobFacts({ prepare }: SqliteDatabase): Pick<Facts, "blobFacts"> 
     "SELECT id, digest, size FROM blobs WHERE id = ?",
   );
   const selectLinks = (which: string) => `
-    SELECT r.name AS repository, l.deleted_at, l.held_until,
-      (SELECT m.digest FROM manifest_blobs e JOIN manifests m ON m.id = e.manifest_id
-       WHERE e.blob_id = l.blob_id AND e.repository_id = l.repository_id LIMIT 1) AS manifest
-    FROM blob_links l JOIN repositories r ON r.id = l.repository_id WHERE l.blob_id = ?1 AND ${which}`;
+    SELECT r.name AS repository, l.deleted_at, l.held_until, m.digest AS manifest,
+      (SELECT name FROM tags t INDEXED BY tags_open_by_digest
+       WHERE t.repository_id = l.repository_id AND t.digest = m.digest AND t.closed_at IS NULL LIMIT 1) AS tag
+    FROM blob_links l JOIN repositories r ON r.id = l.repository_id
+    LEFT JOIN manifests m ON m.id = (SELECT e.manifest_id FROM manifest_blobs e
+      WHERE e.blob_id = l.blob_id AND e.repository_id = l.repository_id LIMIT 1)
+    WHERE l.blob_id = ?1 AND ${which}`;
   // Those that a manifest needs first: one of them decides.
   const named = prepare<LinkRow, [number, number]>(
     `${selectLinks("l.deleted_at IS NULL AND l.held_until IS NULL")} LIMIT ?2`,
@@ -62,11 +66,12 @@ function createBlobFacts({ prepare }: SqliteDatabase): Pick<Facts, "blobFacts"> 
   };
 }
 
-function toLink({ repository, deleted_at, held_until, manifest }: LinkRow): LinkFacts {
+function toLink({ repository, deleted_at, held_until, manifest, tag }: LinkRow): LinkFacts {
   return {
     repository,
     isDeleted: deleted_at !== null,
     ...(manifest === null ? {} : { manifest }),
+    ...(tag === null ? {} : { tag }),
     ...(held_until === null ? {} : { heldUntil: new Date(held_until) }),
   };
 }
@@ -119,22 +124,21 @@ function createManifestFacts({ prepare }: SqliteDatabase): Pick<Facts, "manifest
 }
 
 function createBacklog({ prepare }: SqliteDatabase): () => Counts {
-  const removed = prepare<{ count: number; oldest: number | null }, []>(
-    "SELECT count(*) AS count, min(removed_at) AS oldest FROM removed_manifests",
-  );
-  const reviews = prepare<{ count: number }, []>(
-    "SELECT count(*) AS count FROM blob_links INDEXED BY blob_links_queued WHERE queued = 1",
-  );
+  const count = (table: string) =>
+    prepare<{ count: number }, [number]>(`SELECT count(*) AS count FROM (SELECT 1 FROM ${table} LIMIT ?)`);
+  const removed = count("removed_manifests");
+  const reviews = count("blob_links INDEXED BY blob_links_queued WHERE queued = 1");
+  const oldest = prepare<{ at: number | null }, []>("SELECT min(removed_at) AS at FROM removed_manifests");
   const files = prepare<{ count: number; bytes: number | null }, []>(
     "SELECT count(*) AS count, sum(size) AS bytes FROM removed_files",
   );
   return () => {
-    const { count = 0, oldest = null } = removed.get() ?? {};
+    const removedAt = oldest.get()?.at ?? null;
     const waiting = files.get();
     return {
-      removedManifests: count,
-      ...(oldest === null ? {} : { oldestRemoval: new Date(oldest) }),
-      reviews: reviews.get()?.count ?? 0,
+      removedManifests: removed.get(mostCounted)?.count ?? 0,
+      ...(removedAt === null ? {} : { oldestRemoval: new Date(removedAt) }),
+      reviews: reviews.get(mostCounted)?.count ?? 0,
       files: waiting?.count ?? 0,
       fileBytes: waiting?.bytes ?? 0,
     };

@@ -60,7 +60,8 @@ export function createReviews(
         return { ...counts, held: false, more };
       }),
     hasWork: ({ now, graceMs }: CollectionRules) =>
-      expired.get(now - graceMs, 1) !== null || due.get(now, 1) !== null || anyFile.get() !== null,
+      !isHeld() &&
+      (expired.get(now - graceMs, 1) !== null || due.get(now, 1) !== null || anyFile.get() !== null),
   };
 }
 

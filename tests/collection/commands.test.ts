@@ -1,0 +1,106 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { runBerth } from "../fixtures/command-lines.ts";
+import { makeTemporaryFolder } from "../fixtures/processes.ts";
+import { imageManifest, pushBlob, pushImage, putManifest } from "../fixtures/pushes.ts";
+import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+
+setDefaultTimeout(30_000);
+
+let berth: RunningRegistry;
+let folder: string;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  const config = join(folder, "berth.yaml");
+  await Bun.write(config, "gc: { lease: 0s, every: never }\n");
+  berth = await startBerth({ args: ["--config", config, "--workers", "2"] });
+});
+afterAll(async () => {
+  await berth?.stop();
+  await rm(folder, { recursive: true });
+});
+
+const gc = (...args: readonly string[]) =>
+  runBerth(["gc", ...args], { env: { HOME: folder, DOCKER_CONFIG: folder } });
+
+async function files(): Promise<readonly string[]> {
+  const found = await readdir(join(berth.data, "blobs"), { recursive: true, withFileTypes: true });
+  return found.filter((entry) => entry.isFile()).map(({ name }) => `sha256:${name}`);
+}
+
+const remove = async (repository: string, digest: string) =>
+  expect(
+    (await fetch(`${berth.url}/v2/${repository}/manifests/${digest}`, { method: "DELETE" })).status,
+  ).toBe(202);
+
+describe("berth gc", () => {
+  test("run gives back what a deleted image needed, after status, why and a dry run told of it", async () => {
+    const image = await pushImage(berth.url, "team/app", "1", [40_000, 50_000]);
+    const [config = "", layer = ""] = image.blobs;
+    expect((await gc("why", berth.host, layer)).stdout).toBe(
+      `blob ${layer}, 40kB: kept\n  team/app: manifest ${image.digest} (1) needs it\n`,
+    );
+    expect((await gc("why", berth.host, image.digest)).stdout).toBe(
+      `manifest ${image.digest}: kept\n  team/app: has the tag 1\n`,
+    );
+    await remove("team/app", image.digest);
+    expect((await gc("why", berth.host, layer)).stdout).toMatch(
+      /: goes 20\S+Z\n {2}team\/app: .+\n {2}team\/app: manifest \S+ was deleted and can be brought back, until 20\S+Z\n$/,
+    );
+    expect((await gc("run", berth.host)).stdout).toBe("Gave back 0 blobs, 0 bytes\n");
+    const bytes = 90_000 + JSON.stringify({ architecture: "amd64", os: "linux", tag: "1" }).length;
+    const plan = await gc("run", berth.host, "--dry-run", "--grace", "0s");
+    expect(plan.stdout).toStartWith(
+      `Would give back 3 blobs, ${bytes} bytes (90kB); 1 deleted manifest could not come back any more\nBLOB`,
+    );
+    for (const digest of image.blobs) expect(plan.stdout).toContain(digest);
+    expect((await files()).toSorted()).toEqual(image.blobs.filter((each) => each !== config).toSorted());
+    expect((await gc("status", berth.host)).stdout).toContain("1 deleted manifest, the oldest since ");
+    const { id } = JSON.parse((await gc("run", berth.host, "--grace", "0s", "--json")).stdout);
+    expect(await files()).toEqual([]);
+    const { runs, total, removedManifests } = JSON.parse((await gc("status", berth.host, "--json")).stdout);
+    expect(runs[0]).toMatchObject({ id, outcome: "done", manifests: 1, links: 3, blobs: 3, bytes });
+    expect({ total, removedManifests }).toEqual({
+      total: { manifests: 1, links: 3, blobs: 3, bytes },
+      removedManifests: 0,
+    });
+    expect(await gc("why", berth.host, layer)).toMatchObject({
+      exitCode: 1,
+      stdout: `${layer}: is not here\n`,
+    });
+    const metrics = await (await fetch(`${berth.url}/metrics`)).text();
+    expect(metrics).toContain(`\nberth_gc_bytes_total ${bytes}\n`);
+  });
+
+  test("run by two workers at a time is one run", async () => {
+    await pushImage(berth.url, "team/two", "1", [40_000]);
+    const answers = await Promise.all(
+      Array.from({ length: 4 }, () =>
+        gc("run", berth.host, "--json").then(({ stdout }) => JSON.parse(stdout)),
+      ),
+    );
+    for (const { outcome } of answers) expect(outcome).toBe("done");
+  });
+
+  test("why explains what has no tag, what is uploaded alone, and what is in many repositories", async () => {
+    const bytes = new TextEncoder().encode("shared by all of them");
+    for (const repository of ["many/a", "many/b"]) await pushBlob(berth.url, repository, bytes);
+    const manifest = imageManifest([bytes]);
+    await putManifest(berth.url, "many/b", "1", manifest);
+    const { objects } = JSON.parse(
+      `{"objects":[${(await gc("why", "--json", berth.host, `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`)).stdout}]}`,
+    );
+    expect(objects[0]).toMatchObject({ kind: "blob", state: "kept", size: bytes.length });
+    expect(objects[0].reasons.map(({ repository }: { repository: string }) => repository)).toEqual([
+      "many/b",
+      "many/a",
+    ]);
+  });
+
+  test("refuses what is no duration or digest", async () => {
+    expect(await gc("run", berth.host, "--grace", "soon")).toMatchObject({ exitCode: 2 });
+    expect(await gc("why", berth.host, "latest")).toMatchObject({ exitCode: 2 });
+  });
+});
