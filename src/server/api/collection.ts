@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseDigest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { explain } from "../../store/collection/explanation.ts";
 import { planCollection } from "../../store/collection/plan.ts";
@@ -6,7 +7,6 @@ import type { CollectionRun } from "../../store/metadata/collection.ts";
 import type { Store } from "../../store/store.ts";
 import type { Collecting } from "../collection.ts";
 import { type Operation, operation } from "./operations.ts";
-import { digestText } from "./schemas.ts";
 
 const count = z.number().int();
 const time = z.string();
@@ -42,7 +42,7 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
   const runOf = async (id: number): Promise<z.input<typeof runAnswer>> => {
     const run = await collection.getRun(id);
     if (run) return toAnswer(run);
-    throw new RegistryError("REQUEST_INVALID", `there is no run ${id}: the latest are in GET /api/v1/gc`);
+    throw new RegistryError("REQUEST_INVALID", "there is no such run: the latest are in GET /api/v1/gc");
   };
   return [
     operation({
@@ -104,16 +104,16 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
       method: "GET",
       path: "/gc/runs/{id}",
       summary: "How far a run is, or what it gave back",
-      params: z.strictObject({ id: z.coerce.number().int() }),
+      params: z.strictObject({ id: z.string() }),
       response: runAnswer,
       need: () => ({ kind: "registry", action: "read" }),
-      run: ({ params }) => runOf(params.id),
+      run: ({ params }) => runOf(Number(params.id)),
     }),
     operation({
       method: "GET",
       path: "/gc/objects/{digest}",
       summary: "What keeps a manifest or blob, or when it goes",
-      params: z.strictObject({ digest: digestText }),
+      params: z.strictObject({ digest: z.string() }),
       response: z.object({
         objects: z.array(
           z.object({
@@ -125,7 +125,7 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
       }),
       need: () => ({ kind: "registry", action: "read" }),
       async run({ params }) {
-        const objects = await explain(collection, params.digest, rulesOf(undefined));
+        const objects = await explain(collection, parseDigest(params.digest), rulesOf(undefined));
         return {
           objects: objects.map(({ at, reasons, ...object }) => ({
             ...object,

@@ -3,8 +3,8 @@ import type { SqliteDatabase } from "../database.ts";
 
 /** A blob whose row is gone. */
 export interface RemovedBlob {
-  /** Bytes. */
-  readonly size: number;
+  /** Bytes that it had: none if they were lost. */
+  readonly freed: number;
   /** Whether it has a file, which is now among the files to remove. */
   readonly isFile: boolean;
 }
@@ -23,6 +23,7 @@ export function createBlobRemoval({ prepare }: SqliteDatabase): (blobId: number)
   const removeSmall = prepare<{ blob_id: number }, [number]>(
     "DELETE FROM small_blobs WHERE blob_id = ? RETURNING blob_id",
   );
+  const lost = prepare<{ why: string }, [number]>("SELECT why FROM lost_blobs WHERE blob_id = ?");
   const remove = prepare<{ digest: Digest; size: number }, [number]>(
     "DELETE FROM blobs WHERE id = ? RETURNING digest, size",
   );
@@ -33,11 +34,12 @@ export function createBlobRemoval({ prepare }: SqliteDatabase): (blobId: number)
   return (blobId) => {
     if (holder.get(blobId) || removedNaming.get(blobId)) return undefined;
     removeMarks.run(blobId);
-    const isFile = removeSmall.get(blobId) === null;
+    const isLost = lost.get(blobId) !== null;
+    const isFile = removeSmall.get(blobId) === null && !isLost;
     const row = remove.get(blobId);
     if (!row) return undefined;
     if (isFile) addFile.run(row.digest, row.size);
     countBlob.run(row.size);
-    return { size: row.size, isFile };
+    return { freed: isLost ? 0 : row.size, isFile };
   };
 }

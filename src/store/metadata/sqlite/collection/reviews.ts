@@ -132,11 +132,11 @@ function createReview(database: SqliteDatabase) {
       unlink.run(repositoryId, blobId);
       counts.links++;
     }
-    const freed = removeBlobIfUnneeded(blobId);
+    const removed = removeBlobIfUnneeded(blobId);
     // That it was deleted here on purpose is remembered as long as others have it.
-    if (freed === undefined && isDeleted) postpone.run(repositoryId, blobId);
-    if (freed === undefined || freed.isFile) return; // a file's bytes are given back when it is gone
+    if (!removed && isDeleted) postpone.run(repositoryId, blobId);
+    if (!removed || removed.isFile) return; // a file's bytes are given back when it is gone
     counts.blobs++;
-    counts.bytes += freed.size;
+    counts.bytes += removed.freed;
   };
 }
