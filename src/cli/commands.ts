@@ -141,6 +141,16 @@ export const commands: CommandTable = [
     ],
   },
   {
+    title: "Moving",
+    commands: [
+      {
+        words: "import",
+        summary: "Bring repositories from another registry, its data folder, or archives",
+        load: async () => (await import("./commands/import.ts")).importCommand,
+      },
+    ],
+  },
+  {
     title: "Tags",
     commands: [
       {

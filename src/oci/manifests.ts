@@ -283,5 +283,6 @@ function schema1(): RegistryError {
     "MANIFEST_INVALID",
     "this image is in the old format schema 1, which has no verifiable digests and is not stored: " +
       "pull it with a docker of version 20 to 27 and push it again, which converts it",
+    { detail: { schemaVersion: 1 } },
   );
 }

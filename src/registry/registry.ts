@@ -109,6 +109,8 @@ export interface BodyOptions extends OperationOptions {
 export interface PutBlobOptions extends BodyOptions {
   /** Gives the same bytes again, from an offset below the blob's size on: a transfer that broke can be resumed. */
   readonly reopen?: (offset: number, options?: OperationOptions) => Promise<ReadableStream<Uint8Array>>;
+  /** A file of this machine with the same bytes: a registry that is allowed to may link or copy it, and not read `body`. */
+  readonly file?: string;
 }
 
 export interface BlobWriter {

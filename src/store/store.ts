@@ -7,9 +7,12 @@ import { nearest } from "../oci/near.ts";
 import { makeDurableFolder } from "../registry/files/durable.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
+import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
+import type { BlobPlace } from "./blobs/place.ts";
 import { createFileRemoval } from "./blobs/removal.ts";
 import { type Collector, createCollector } from "./collection/collector.ts";
+import { createLocalFiles, type LocalFileOptions } from "./local-files.ts";
 import { type BlobLeases, defaultLeases } from "./metadata/collection.ts";
 import type { ManifestRow } from "./metadata/manifest-row.ts";
 import type { Metadata, StoredBlob } from "./metadata/metadata.ts";
@@ -18,7 +21,7 @@ import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import type { TagPolicies } from "./metadata/tag-policy.ts";
 import { createPullMemory, type PullMemory } from "./pulls.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
-import { blobDescriptor, createUploads } from "./uploads.ts";
+import { createUploads } from "./uploads.ts";
 
 /** How a store is opened. */
 export interface StoreOptions {
@@ -36,6 +39,10 @@ export interface StoreOptions {
   readonly policies?: TagPolicies;
   /** What nothing needs any more is kept for so long. */
   readonly keep?: Keeping;
+  /** Files of this machine may become blobs without being sent; nobody may say which, if absent. */
+  readonly localFiles?: LocalFileOptions;
+  /** Another process may serve the folder: what that one has in hand is left alone. */
+  readonly isBeside?: boolean;
   /** Told what does not work beside requests, and is tried again. */
   readonly troubled?: (what: string) => void;
 }
@@ -68,7 +75,7 @@ const maxReferrersPage = 500;
 
 /** Opens the store in a folder. Cost does not depend on what it holds. */
 export async function openStore(options: StoreOptions): Promise<Store> {
-  const { folder, slot = 0, slots = 1, stallMs = 60_000, maxOpenUploads = 10_000 } = options;
+  const { folder, slot = 0, slots = 1, stallMs = 60_000, maxOpenUploads = 10_000, localFiles } = options;
   const { keep = defaultKeeping, troubled = () => {} } = options;
   const uploadFolder = join(folder, "uploads");
   await makeDurableFolder(join(folder, "blobs"));
@@ -79,22 +86,25 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
-  await sessions.recover();
+  if (!options.isBeside) await sessions.recover();
+  const place: BlobPlace = { blobs, link: metadata.linkStoredBlob };
+  const held = createBlobs(metadata, blobs, troubled);
+  const ways = { ...place, folder: uploadFolder, mount: held.mountBlob };
   const uploads = createUploads({
-    sessions,
-    blobs,
-    stallMs,
-    link: metadata.linkStoredBlob,
+    ...{ ...place, sessions, stallMs, localFiles: localFiles && createLocalFiles(ways, localFiles) },
   });
   const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
-  if (slot === 0) await files.recover();
+  if (slot === 0 && !options.isBeside) await files.recover();
   const collector = createCollector({
     ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, troubled },
   });
-  const pulls = createPullMemory((records) => metadata.recordPulls(records));
+  // What is read beside a server is read by its owner, who pulls nothing.
+  const pulls = createPullMemory(async (records) => {
+    if (!options.isBeside) await metadata.recordPulls(records);
+  });
   const registry: Registry = {
     ...uploads,
-    ...createBlobs(metadata, blobs, troubled),
+    ...held,
     ...createManifests(metadata, pulls),
     ...createLists(metadata),
   };

@@ -10,19 +10,20 @@ import { asStorageError, interrupted, receive } from "../registry/files/receive.
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
-import type { BlobFiles } from "./blobs/files.ts";
-import { type Metadata, smallBlobSize } from "./metadata/metadata.ts";
+import { blobDescriptor } from "./blobs/descriptor.ts";
+import { type BlobPlace, storeFile } from "./blobs/place.ts";
+import type { LocalFiles } from "./local-files.ts";
+import { smallBlobSize } from "./metadata/metadata.ts";
 import type { DigestNote } from "./upload-claims.ts";
 import type { UploadFiles } from "./upload-files.ts";
 
 /** What uploads stand on. */
-export interface UploadOptions {
+export interface UploadOptions extends BlobPlace {
   readonly sessions: UploadFiles;
-  readonly blobs: BlobFiles;
-  /** Makes a durable, verified blob visible in a repository, as `linkStoredBlob` of the metadata. */
-  readonly link: Metadata["linkStoredBlob"];
   /** A transfer that stands still for this long is given up. */
   readonly stallMs: number;
+  /** Makes blobs of files that are elsewhere on this machine; absent where nobody may say which. */
+  readonly localFiles?: LocalFiles | undefined;
 }
 
 /** The digest so far of a session that this process wrote from its beginning. */
@@ -36,7 +37,7 @@ const mostProgress = 10_000;
 
 /** Uploads into files beside the blobs: bytes arrive there, are verified, and then become a blob by a change of name. */
 export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobWriter, "putBlob"> {
-  const { sessions, blobs, link, stallMs } = options;
+  const { sessions, link, stallMs, localFiles } = options;
   // The state of a hash cannot be written down, only the digest so far: another process that ends a session uses it,
   // one that adds to it has all bytes read again at the end.
   const progress = new Map<string, Progress>();
@@ -61,12 +62,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     const blob = { digest: expected, size: file.size };
     const bytes = file.size <= smallBlobSize ? await readWhole(file.handle, file.size) : undefined;
     if (bytes) await link(repository, { ...blob, bytes }, file.size);
-    else {
-      // Also where the blob is known: what was just verified takes the place of a file that may be lost or damaged. It is
-      // not there any more when nobody else needed it and a collection took it away: it is stored again.
-      do await blobs.adopt(file.path, file.handle.fd, expected);
-      while (!(await link(repository, blob, file.size, () => blobs.isThere(expected, file.size))));
-    }
+    else await storeFile(options, repository, { ...blob, path: file.path, fd: file.handle.fd }, file.size);
     await unlinkIfThere(file.path);
   };
 
@@ -154,7 +150,11 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
       await sessions.discard(repository, id);
     },
 
-    async putBlob(repository, { digest, size }, body, { signal, isHandedOver } = {}) {
+    async putBlob(repository, { digest, size }, body, { signal, isHandedOver, file } = {}) {
+      if (file !== undefined && size !== undefined && localFiles) {
+        await body.cancel();
+        return localFiles.take(repository, { digest, size }, file, signal ? { signal } : {});
+      }
       if (size !== undefined && size <= smallBlobSize) {
         const bytes = await bytesOf(body, { size, signal }).catch((cause) => {
           signal?.throwIfAborted();
@@ -198,11 +198,6 @@ function checkDigest(expected: Digest, actual: Digest, size: number): void {
     `the ${size} bytes that were sent have the digest ${actual}, not ${expected}: send the upload again`,
     { detail: { expected, actual } },
   );
-}
-
-/** A blob's descriptor, as a registry knows it: without its media type. */
-export function blobDescriptor(digest: Digest, size: number) {
-  return { mediaType: "application/octet-stream", digest, size };
 }
 
 function noteOf(known: Progress | undefined): DigestNote | undefined {

@@ -7,7 +7,6 @@ import {
   openArchive,
   unpackArchive,
 } from "../../layout/index.ts";
-import type { Platform } from "../../oci/descriptors.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { isIndex, parseManifest } from "../../oci/manifests.ts";
 import { familiarReference } from "../../oci/references.ts";
@@ -15,6 +14,7 @@ import type { Place } from "../../registry/copy/place.ts";
 import { piecesOf } from "../../registry/pieces.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
 import { referenceOf } from "../images/filters.ts";
+import { platformsAtHand } from "../images/platforms-at-hand.ts";
 import { imagesFlag, openLocalImages } from "../local-images.ts";
 import { writeJson } from "../output/json.ts";
 import { copyWords } from "../output/progress/words.ts";
@@ -92,7 +92,7 @@ async function loadOne(
   const result = await transfer(context, {
     source: { ...source, digest: descriptor.digest },
     destination: { ...destination, tags: tag ? [tag] : [] },
-    platforms: await platformsAtHand(source, entry),
+    platforms: await platformsAtHand(source, descriptor.digest),
     mountsFrom: () => [undefined],
     words: copyWords,
     near: destination,
@@ -102,40 +102,6 @@ async function loadOne(
   if (flags.json) writeJson(stdout, { state: "loaded", reference: name, digest, bytes: result.bytesSent });
   else
     stdout.write(name ? `Loaded image: ${name}\n` : `Loaded image ID: ${await idOf(destination, digest)}\n`);
-}
-
-/**
- * The platforms of an index that are in an archive, when others are not: docker saves the index of an image whole, but
- * of its platforms those that it has pulled. None when all are there, or it is no index.
- * @throws RegistryError MANIFEST_UNKNOWN when none is there
- */
-async function platformsAtHand(
-  { registry, repository }: Place,
-  { descriptor }: LayoutEntry,
-): Promise<readonly Platform[]> {
-  const { bytes } = await registry.getManifest(repository, descriptor.digest);
-  const manifest = parseManifest(bytes, descriptor.mediaType);
-  if (!isIndex(manifest)) return [];
-  const there: Platform[] = [];
-  let isWhole = true;
-  for (const child of manifest.manifests) {
-    if (await isThere(registry.resolveManifest(repository, child.digest))) {
-      if (child.platform && child.platform.os !== "unknown") there.push(child.platform);
-    } else isWhole = false;
-  }
-  if (isWhole) return [];
-  if (there.length > 0) return there;
-  throw new RegistryError("MANIFEST_UNKNOWN", `the archive has no platform of image ${descriptor.digest}`);
-}
-
-async function isThere(found: Promise<unknown>): Promise<boolean> {
-  try {
-    await found;
-    return true;
-  } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN")) return false;
-    throw error;
-  }
 }
 
 /** Docker's ID of an image: the digest of its config; of an index, its own. */

@@ -11,6 +11,7 @@ import { documentOfDescriptors, type Entry, type IndexDocument, parseDocument } 
 import { createHoldingsReader } from "../holdings.ts";
 import { noLinks } from "../links.ts";
 import { createManifestReader } from "../manifests.ts";
+import { refuseWrites } from "../read-only.ts";
 import { createReferrerLister } from "../referrers.ts";
 import { createRepositoryLister } from "../repositories.ts";
 import { createTagLister } from "../tags.ts";
@@ -141,10 +142,6 @@ function createArchive(path: string, index: IndexDocument, files: LayoutFiles): 
   const contents: LayoutContents = { files, current: async () => state };
   const holdings = createHoldingsReader(files);
   const finder = createBlobFinder(contents, holdings);
-  const refuse = (): Promise<never> =>
-    Promise.reject(
-      new RegistryError("UNSUPPORTED", `archive ${path} cannot be changed: load it, or write another one`),
-    );
   return {
     path,
     entries: () => index.entries,
@@ -154,17 +151,7 @@ function createArchive(path: string, index: IndexDocument, files: LayoutFiles): 
       ...createTagLister(registry, contents),
       ...createReferrerLister(registry, contents, holdings),
       ...createRepositoryLister(registry, contents),
-      putBlob: refuse,
-      mountBlob: refuse,
-      deleteBlob: refuse,
-      startUpload: refuse,
-      getUpload: refuse,
-      appendUpload: refuse,
-      finishUpload: refuse,
-      cancelUpload: refuse,
-      putManifest: refuse,
-      deleteManifest: refuse,
-      deleteTag: refuse,
+      ...refuseWrites(`archive ${path} cannot be changed: load it, or write another one`),
     }),
   };
 }

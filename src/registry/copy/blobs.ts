@@ -95,7 +95,12 @@ async function sendBlob(run: Run, descriptor: Descriptor): Promise<void> {
   try {
     // Opened when it is read: a destination that has a part of it already asks for the rest alone.
     const body = verifier.pass(() => openBlob(handle, undefined, { signal, isUnverified: true }));
-    await destination.registry.putBlob(destination.repository, { digest, size }, body, { signal, reopen });
+    const options = {
+      signal,
+      reopen,
+      ...(handle.source.kind === "file" ? { file: handle.source.path } : {}),
+    };
+    await destination.registry.putBlob(destination.repository, { digest, size }, body, options);
   } catch (error) {
     // The destination may only have seen that the bytes stopped.
     throw verifier.failure() ?? (isRegistryError(error, "DIGEST_INVALID") ? wrongBytes(error) : error);

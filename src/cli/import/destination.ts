@@ -1,0 +1,40 @@
+import type { Digest } from "../../oci/digests.ts";
+import type { RepositoryName, Tag } from "../../oci/names.ts";
+import type { Registry } from "../../registry/registry.ts";
+import type { Taken } from "../../store/local-files.ts";
+import type { SourceTag } from "./source.ts";
+
+/** Where repositories are imported to. */
+export interface ImportDestination {
+  /** For messages: a registry, or a folder. */
+  readonly name: string;
+  readonly registry: Registry;
+  /** Repositories of it that may hold a blob. */
+  mountsFrom(digest: Digest): readonly (RepositoryName | undefined)[];
+  /** Told where a blob is now. */
+  holds(digest: Digest, repository: RepositoryName): void;
+  /**
+   * Points tags at manifests that are there, with the times at which the source did; absent where a tag can only be
+   * pushed now.
+   */
+  setTags?(repository: RepositoryName, tags: ReadonlyMap<Tag, SourceTag>): Promise<void>;
+  /** How many repositories and manifests of one are imported at a time. */
+  readonly bounds: { readonly repositories: number; readonly manifests: number };
+  /** How the bytes of blobs came into a data folder. */
+  readonly files?: Readonly<Record<Taken, { readonly blobs: number; readonly bytes: number }>>;
+}
+
+/** A registry as a destination, by its API. */
+export function registryDestination(name: string, registry: Registry): ImportDestination {
+  const holders = new Map<Digest, RepositoryName>();
+  return {
+    name,
+    registry,
+    mountsFrom(digest) {
+      const holder = holders.get(digest);
+      return holder ? [holder] : [];
+    },
+    holds: (digest, repository) => void holders.set(digest, repository),
+    bounds: { repositories: 2, manifests: 2 },
+  };
+}

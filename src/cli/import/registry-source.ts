@@ -1,0 +1,98 @@
+import type { Client } from "../../client/client.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { isRepositoryName, type RepositoryName, type Tag } from "../../oci/names.ts";
+import { matchesRepository, type RepositoryPattern } from "../../oci/repository-patterns.ts";
+import { forEachBounded } from "../../registry/concurrency.ts";
+import { allItems } from "../pages.ts";
+import type { ImportSource, OnProblem, SourceContents, SourceTag, Wanted } from "./source.ts";
+
+/** Tags that are looked up at a time. */
+const lookupBound = 8;
+
+/** A running registry as a source, whichever it is. @param pattern which of its repositories; all, if absent */
+export function registrySource(
+  client: Client,
+  pattern: RepositoryPattern | undefined,
+  signal: AbortSignal,
+): ImportSource {
+  return {
+    name: client.registry,
+    listsManifests: false,
+    async *repositories(all) {
+      const wanted = pattern === undefined ? all : narrowed(all, pattern);
+      for await (const repository of namesOf(client, wanted, signal)) {
+        if (!wanted.repository(repository)) continue;
+        const contents = (onProblem: OnProblem) => contentsOf(client, repository, wanted, onProblem, signal);
+        yield { registry: client, repository, name: repository, contents };
+      }
+    },
+    close: async () => {},
+  };
+}
+
+function narrowed(wanted: Wanted, pattern: RepositoryPattern): Wanted {
+  const named = wanted.named ?? (isRepositoryName(pattern) ? [pattern] : undefined);
+  return {
+    ...wanted,
+    named,
+    repository: (name) => matchesRepository(pattern, name) && wanted.repository(name),
+  };
+}
+
+async function* namesOf(
+  client: Client,
+  { named }: Wanted,
+  signal: AbortSignal,
+): AsyncGenerator<RepositoryName, void, undefined> {
+  if (named) return yield* named;
+  try {
+    yield* allItems((page) => client.listRepositories(page), signal);
+  } catch (error) {
+    const isHidden = ["UNSUPPORTED", "DENIED", "UNAUTHORIZED", "NAME_UNKNOWN"].some(
+      (code) => isRegistryError(error, code as "DENIED"), // each is a code of the table
+    );
+    if (!isHidden) throw error;
+    throw new RegistryError(
+      isRegistryError(error) ? error.code : "UNSUPPORTED",
+      `${client.registry} does not list its repositories (${error instanceof Error ? error.message : error}): name ` +
+        "them with --repository, or in a file with --repositories",
+      { cause: error },
+    );
+  }
+}
+
+async function contentsOf(
+  client: Client,
+  repository: RepositoryName,
+  wanted: Wanted,
+  onProblem: OnProblem,
+  signal: AbortSignal,
+): Promise<SourceContents> {
+  const names = await tagsOf(client, repository, wanted, signal);
+  const tags = new Map<Tag, SourceTag>();
+  await forEachBounded(names, lookupBound, async (tag) => {
+    try {
+      const { digest } = await client.resolveTag(repository, tag, { signal });
+      tags.set(tag, { digest });
+    } catch (error) {
+      signal.throwIfAborted();
+      onProblem({ where: `${repository}:${tag}`, error });
+    }
+  });
+  return { tags, manifests: [] };
+}
+
+/** None where the catalog names a repository of which nothing is left. */
+async function tagsOf(
+  client: Client,
+  repository: RepositoryName,
+  { named }: Wanted,
+  signal: AbortSignal,
+): Promise<readonly Tag[]> {
+  try {
+    return await Array.fromAsync(allItems((page) => client.listTags(repository, page), signal));
+  } catch (error) {
+    if (!named && isRegistryError(error, "NAME_UNKNOWN")) return [];
+    throw error;
+  }
+}

@@ -1,0 +1,149 @@
+import type { Digest } from "../../oci/digests.ts";
+import { isRegistryError } from "../../oci/errors.ts";
+import { isManifestType } from "../../oci/media-types.ts";
+import type { RepositoryName, Tag } from "../../oci/names.ts";
+import { forEachBounded } from "../../registry/concurrency.ts";
+import type { CopyEvent } from "../../registry/copy/events.ts";
+import { copy } from "../../registry/copy.ts";
+import type { ImportDestination } from "./destination.ts";
+import type { ImportOptions } from "./options.ts";
+import { placeText, type Tally } from "./report.ts";
+import type { ImportSource, OnProblem, SourceContents, SourceRepository, SourceTag } from "./source.ts";
+import type { Stop } from "./stop.ts";
+import { chooseTags } from "./wanted.ts";
+
+/** One repository on its way. */
+export interface RepositoryRun extends ImportOptions {
+  readonly destination: ImportDestination;
+  /** Its name at the destination. */
+  readonly target: RepositoryName;
+  readonly tally: Tally;
+  readonly onProblem: OnProblem;
+  readonly stop: Stop;
+}
+
+/** A manifest that is to be copied, and the tags that shall point at it. */
+interface Group {
+  readonly digest: Digest;
+  /** Tags that do not point at it yet, by whether the destination has them. */
+  readonly tags: readonly { readonly tag: Tag; readonly fate: "new" | "moved" }[];
+}
+
+/** Imports one repository; what cannot be is a problem, and the rest is done. */
+export async function importRepository(
+  run: RepositoryRun,
+  source: ImportSource,
+  from: SourceRepository,
+): Promise<void> {
+  const { onProblem, stop } = run;
+  let contents: SourceContents;
+  try {
+    contents = await from.contents(onProblem);
+  } catch (error) {
+    return onProblem({ where: from.repository, error });
+  }
+  const chosen = chooseTags(contents.tags, run.wanted);
+  const groups = await groupTags(run, chosen);
+  const seen = new Set<Digest>();
+  const isListed = source.listsManifests && run.wanted.everyTag;
+  const copied: Copied = { seen, referrers: run.referrers && !isListed };
+  const copyAll = (all: readonly Group[]): Promise<void> =>
+    forEachBounded(all, run.destination.bounds.manifests, async (group) => {
+      if (stop.reason) return run.tally.tag("failed", group.tags.length);
+      await copyGroup(run, from, group, copied);
+    });
+  await copyAll(groups);
+  const rest = contents.manifests.filter((digest) => !seen.has(digest));
+  await copyAll(rest.map((digest) => ({ digest, tags: [] })));
+}
+
+/** Brings tags together that point at one manifest, and finds those that the destination has. */
+async function groupTags(run: RepositoryRun, tags: ReadonlyMap<Tag, SourceTag>): Promise<readonly Group[]> {
+  const { destination, target, keepsTags, tally, onProblem, signal } = run;
+  const groups = new Map<Digest, { digest: Digest; tags: { tag: Tag; fate: "new" | "moved" }[] }>();
+  await forEachBounded([...tags], destination.bounds.manifests, async ([tag, { digest }]) => {
+    const group = groups.get(digest) ?? { digest, tags: [] };
+    groups.set(digest, group);
+    try {
+      const found = await digestAt(run, tag);
+      if (found === digest) return tally.tag("same");
+      if (found !== undefined && keepsTags) return tally.tag("kept");
+      group.tags.push({ tag, fate: found === undefined ? "new" : "moved" });
+    } catch (error) {
+      signal.throwIfAborted();
+      tally.tag("failed");
+      onProblem({ where: `${target}:${tag}`, error });
+    }
+  });
+  return [...groups.values()];
+}
+
+/** Where a tag points at the destination. */
+async function digestAt(
+  { destination, target, signal }: RepositoryRun,
+  tag: Tag,
+): Promise<Digest | undefined> {
+  try {
+    return (await destination.registry.resolveTag(target, tag, { signal })).digest;
+  } catch (error) {
+    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN"))
+      return undefined;
+    throw error;
+  }
+}
+
+interface Copied {
+  /** Manifests that are at the destination now. */
+  readonly seen: Set<Digest>;
+  readonly referrers: boolean;
+}
+
+async function copyGroup(
+  run: RepositoryRun,
+  from: SourceRepository,
+  { digest, tags }: Group,
+  { seen, referrers }: Copied,
+): Promise<void> {
+  const { destination, target, dryRun, signal, tally, stop } = run;
+  const { registry, repository } = from;
+  const names = tags.map(({ tag }) => tag);
+  try {
+    if (!dryRun) {
+      const platforms = (await from.platformsOf?.(digest)) ?? [];
+      const place = { registry: destination.registry, repository: target };
+      await copy(
+        { registry, repository, digest },
+        { ...place, tags: names },
+        {
+          ...{ platforms, referrers, signal },
+          mountsFrom: destination.mountsFrom,
+          onEvent: (event) => onCopyEvent(run, seen, event),
+        },
+      );
+    }
+    for (const { fate } of tags) tally.tag(fate);
+    stop.succeed();
+  } catch (error) {
+    signal.throwIfAborted();
+    tally.tag("failed", names.length);
+    run.onProblem({ where: placeText(repository, names, digest), error });
+  }
+}
+
+function onCopyEvent(
+  { tally, destination, target, onEvent }: RepositoryRun,
+  seen: Set<Digest>,
+  event: CopyEvent,
+): void {
+  const { state, descriptor } = event;
+  onEvent(event);
+  if (state === "waiting" || state === "bytes") return;
+  if (isManifestType(descriptor.mediaType)) {
+    if (state === "done") tally.manifest();
+    seen.add(descriptor.digest);
+    return;
+  }
+  destination.holds(descriptor.digest, target);
+  if (state === "mounted") tally.blob("mounted", descriptor.size);
+  else if (state === "done") tally.blob("sent", descriptor.size);
+}

@@ -1,0 +1,105 @@
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { type Digest, isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
+import { quote, RegistryError } from "../../oci/errors.ts";
+import { isRepositoryName, isTag, type RepositoryName, type Tag } from "../../oci/names.ts";
+import type { Registry } from "../../registry/registry.ts";
+import { namesIn } from "../folder/files.ts";
+import { refuseWrites } from "../read-only.ts";
+import { createBlobs } from "./blobs.ts";
+import { createLists } from "./lists.ts";
+import { createManifests, readTag, type TagLink } from "./manifests.ts";
+import { findRegistryPaths, type RegistryPaths } from "./paths.ts";
+import { createReferrerLister } from "./referrers.ts";
+
+/** The data folder of a CNCF registry ("docker-registry", "distribution"), which is only read. */
+export interface RegistryFolder {
+  /** The folder `docker/registry/v2` in it. */
+  readonly root: string;
+  /** Its repositories, as a registry that cannot be written to: UNSUPPORTED. */
+  readonly registry: Registry;
+  /**
+   * Every repository that has a folder for manifests, in the order of their names' components.
+   * @param onFault told, by its name, what cannot be read or is named as no repository can be; the rest is found
+   *   nevertheless. Of all of them, the name is empty
+   */
+  repositories(
+    onFault: (name: string, error: unknown) => void,
+  ): AsyncGenerator<RepositoryName, void, undefined>;
+  /** The tags of a repository; those whose link is damaged are told and left out. */
+  tags(
+    repository: RepositoryName,
+    onFault: (tag: string, error: unknown) => void,
+  ): Promise<ReadonlyMap<Tag, TagLink>>;
+  /** Every manifest that a repository has, with or without a tag. */
+  revisions(repository: RepositoryName): Promise<readonly Digest[]>;
+}
+
+/**
+ * Opens the data folder of a CNCF registry. Nothing in it is changed, and the registry may run meanwhile.
+ * @throws RegistryError NAME_UNKNOWN when it is none; what the file system says
+ */
+export async function openRegistryFolder(folder: string): Promise<RegistryFolder> {
+  const paths = await findRegistryPaths(folder);
+  const revisions = (repository: RepositoryName) => revisionsIn(paths, repository);
+  const manifests = createManifests(paths);
+  return {
+    root: paths.root,
+    revisions,
+    repositories: (onFault) => repositoriesBelow(paths.repositories, "", onFault),
+    async tags(repository, onFault) {
+      const found = new Map<Tag, TagLink>();
+      for (const name of (await namesIn(paths.tags(repository))).toSorted()) {
+        try {
+          if (!isTag(name)) throw new RegistryError("TAG_INVALID", `${quote(name)} is no name of a tag`);
+          found.set(name, await readTag(paths, repository, name));
+        } catch (error) {
+          onFault(name, error);
+        }
+      }
+      return found;
+    },
+    registry: {
+      ...createBlobs(paths),
+      ...manifests,
+      ...createReferrerLister(revisions, manifests.getManifest),
+      ...createLists(paths, () => Array.fromAsync(repositoriesBelow(paths.repositories, "", () => {}))),
+      ...refuseWrites(`${paths.root} is another registry's and is only read`),
+    },
+  };
+}
+
+/** Folders whose names begin with `_` are the registry's own; a repository may stand within another. */
+async function* repositoriesBelow(
+  folder: string,
+  name: string,
+  onFault: (name: string, error: unknown) => void,
+): AsyncGenerator<RepositoryName, void, undefined> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
+    onFault(name, error);
+    return [];
+  });
+  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  if (name !== "" && names.includes("_manifests")) {
+    if (isRepositoryName(name)) yield name;
+    else onFault(name, new RegistryError("NAME_INVALID", `${quote(name)} is no name of a repository`));
+  }
+  for (const child of names.filter((each) => !each.startsWith("_")).toSorted()) {
+    yield* repositoriesBelow(join(folder, child), name === "" ? child : `${name}/${child}`, onFault);
+  }
+}
+
+/** A revision that was deleted leaves its folder, without the link. */
+async function revisionsIn(paths: RegistryPaths, repository: RepositoryName): Promise<readonly Digest[]> {
+  const found: Digest[] = [];
+  for (const algorithm of await namesIn(paths.revisions(repository))) {
+    if (!isDigestAlgorithm(algorithm)) continue;
+    for (const encoded of await namesIn(join(paths.revisions(repository), algorithm))) {
+      const digest = `${algorithm}:${encoded}`;
+      if (!isDigest(digest)) continue;
+      const links = await namesIn(join(paths.revisions(repository), algorithm, encoded));
+      if (links.includes("link")) found.push(digest);
+    }
+  }
+  return found.toSorted();
+}

@@ -1,0 +1,178 @@
+import { randomUUID } from "node:crypto";
+import { constants } from "node:fs";
+import { copyFile, type FileHandle, link, open } from "node:fs/promises";
+import { join } from "node:path";
+import type { Descriptor } from "../oci/descriptors.ts";
+import { algorithmOf, type Digest } from "../oci/digests.ts";
+import { RegistryError } from "../oci/errors.ts";
+import type { RepositoryName } from "../oci/names.ts";
+import { errorCode, unlinkIfThere } from "../registry/files/durable.ts";
+import { hashFile } from "../registry/files/hash-file.ts";
+import { asStorageError } from "../registry/files/receive.ts";
+import { createHasher, digestOf } from "../registry/hash.ts";
+import type { BlobWriter, OperationOptions } from "../registry/registry.ts";
+import { blobDescriptor } from "./blobs/descriptor.ts";
+import { type BlobPlace, storeFile } from "./blobs/place.ts";
+import { smallBlobSize } from "./metadata/metadata.ts";
+
+/** How a blob came into the store: `known` was there, whoever links it. */
+export type Taken = "known" | "small" | "linked" | "copied";
+
+/** How files of this machine become blobs. */
+export interface LocalFileOptions {
+  /** By a hard link where the file system has one, so that both share the bytes; else, and elsewhere, by a copy. */
+  readonly links: boolean;
+  /** Takes a file's name for its digest; its size is checked nevertheless, and what is small is read anyhow. */
+  readonly trusts: boolean;
+  /** Told of each blob, with its bytes. */
+  readonly onTaken?: (how: Taken, size: number) => void;
+}
+
+/** Makes blobs of files of this machine. */
+export interface LocalFiles {
+  /**
+   * Resolves when the blob is durable and linked to the repository. The file stays and is not changed.
+   * @throws RegistryError SIZE_INVALID; DIGEST_INVALID; STORAGE_FULL; what the file system says
+   */
+  take(
+    repository: RepositoryName,
+    expected: Pick<Descriptor, "digest" | "size">,
+    path: string,
+    options?: OperationOptions,
+  ): Promise<Descriptor>;
+}
+
+/** Why there can be no hard link, so that a copy is made: another file system, or one without; whose the file is. */
+const unlinkable = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS"]);
+
+/** Where files of this machine become blobs. */
+interface LocalPlace extends BlobPlace {
+  /** On the file system of the blobs, for files on their way. */
+  readonly folder: string;
+  /** Links a blob that the store holds whole; `undefined` when it does not. */
+  readonly mount: BlobWriter["mountBlob"];
+}
+
+/** Begins to make blobs of files of this machine. */
+export function createLocalFiles(
+  place: LocalPlace,
+  { links, trusts, onTaken }: LocalFileOptions,
+): LocalFiles {
+  const { link: linkBlob, mount, folder } = place;
+
+  /** Gives the bytes a second name in `folder`, or copies them there. */
+  const bring = async (path: string, target: string): Promise<"linked" | "copied"> => {
+    if (links) {
+      try {
+        await link(path, target);
+        return "linked";
+      } catch (error) {
+        if (!unlinkable.has(errorCode(error))) throw error;
+      }
+    }
+    await copyFile(path, target, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE);
+    return "copied";
+  };
+
+  const store = async (
+    repository: RepositoryName,
+    expected: Expected,
+    path: string,
+    options: OperationOptions,
+  ): Promise<Taken> => {
+    const target = join(folder, `${randomUUID()}.import`);
+    let file: FileHandle | undefined;
+    try {
+      const how = await bring(path, target);
+      file = await open(target, "r");
+      await checkSize(file, path, expected);
+      if (!trusts) await checkDigest(file, path, expected.digest, options);
+      await storeFile(place, repository, { ...expected, path: target, fd: file.fd }, 0);
+      return how;
+    } catch (error) {
+      throw asStorageError(error);
+    } finally {
+      await file?.close();
+      await unlinkIfThere(target);
+      await unlinkIfThere(`${target}.whole`); // renamed over another name of the same file, it stays
+    }
+  };
+
+  const takeLarge = async (
+    repository: RepositoryName,
+    expected: Expected,
+    path: string,
+    options: OperationOptions,
+  ): Promise<Taken> =>
+    (await mount(repository, expected.digest)) ? "known" : store(repository, expected, path, options);
+
+  /** Blobs on their way: who wants the same one for another repository waits, so that it is read once. */
+  const taking = new Map<Digest, Promise<unknown>>();
+  const inTurn = <T>(digest: Digest, act: () => Promise<T>): Promise<T> => {
+    const turn = (taking.get(digest) ?? Promise.resolve()).then(act, act);
+    taking.set(digest, turn);
+    const end = (): void => {
+      if (taking.get(digest) === turn) taking.delete(digest);
+    };
+    turn.then(end, end);
+    return turn;
+  };
+
+  return {
+    async take(repository, { digest, size }, path, options = {}) {
+      options.signal?.throwIfAborted();
+      let how: Taken = "small";
+      if (size <= smallBlobSize) {
+        const bytes = await readSmall(path, { digest, size });
+        await linkBlob(repository, { digest, size, bytes }, 0);
+      } else {
+        how = await inTurn(digest, () => takeLarge(repository, { digest, size }, path, options));
+      }
+      onTaken?.(how, size);
+      return blobDescriptor(digest, size);
+    },
+  };
+}
+
+type Expected = Pick<Descriptor, "digest" | "size">;
+
+async function checkSize(file: FileHandle, path: string, { digest, size }: Expected): Promise<void> {
+  const { size: found } = await file.stat();
+  if (found === size) return;
+  const fault = found < size ? "cut off" : "too long";
+  throw new RegistryError(
+    "SIZE_INVALID",
+    `${path} is ${fault}: it has ${found} bytes, blob ${digest} has ${size}`,
+  );
+}
+
+async function checkDigest(
+  file: FileHandle,
+  path: string,
+  digest: Digest,
+  options: OperationOptions,
+): Promise<void> {
+  const hasher = createHasher(algorithmOf(digest));
+  await hashFile(file, hasher, options);
+  refuseOther(path, digest, hasher.digest());
+}
+
+function refuseOther(path: string, digest: Digest, found: Digest): void {
+  if (found === digest) return;
+  throw new RegistryError(
+    "DIGEST_INVALID",
+    `${path} is damaged: its bytes have the digest ${found}, not ${digest}`,
+  );
+}
+
+async function readSmall(path: string, expected: Expected): Promise<Uint8Array> {
+  const file = await open(path, "r");
+  try {
+    await checkSize(file, path, expected);
+    const bytes = await file.readFile();
+    refuseOther(path, expected.digest, digestOf(bytes, algorithmOf(expected.digest)));
+    return bytes;
+  } finally {
+    await file.close();
+  }
+}

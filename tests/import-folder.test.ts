@@ -1,0 +1,353 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
+import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { createClient } from "../src/client/client.ts";
+import type { Digest } from "../src/oci/digests.ts";
+import { parseRepositoryName, parseTag } from "../src/oci/names.ts";
+import { bytesFor, pushImage } from "../src/registry/contract/fixtures.ts";
+import { openStore, type Store } from "../src/store/store.ts";
+import { runBerth } from "./fixtures/command-lines.ts";
+import { type ContainerTools, makeContainerTools } from "./fixtures/container-tools.ts";
+import { writeLayout } from "./fixtures/layouts.ts";
+import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
+import { isAvailable } from "./programs.ts";
+
+setDefaultTimeout(60_000);
+
+const app = parseRepositoryName("team/app");
+const other = parseRepositoryName("other");
+const tag = parseTag;
+const large = 60_000;
+
+/** What was pushed to the old registry: digests by what they are. */
+interface Pushed {
+  readonly index: string;
+  readonly image: string;
+  readonly referrer: string;
+  readonly untagged: string;
+  readonly shared: string;
+}
+
+describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a data folder", () => {
+  let folder: string;
+  let old: RunningRegistry;
+  let tools: ContainerTools;
+  let pushed: Pushed;
+  let source: string;
+
+  beforeAll(async () => {
+    folder = await makeTemporaryFolder();
+    old = await startDockerRegistry();
+    tools = await makeContainerTools([old.host]);
+    pushed = await fill();
+    source = old.data;
+  });
+  afterAll(async () => {
+    await old.stop();
+    await tools.remove();
+    await rm(folder, { recursive: true });
+  });
+
+  /** An index, a referrer, two tags on one digest, a deleted tag, and a manifest that lost its tag. */
+  async function fill(): Promise<Pushed> {
+    const layout = join(folder, "layout");
+    const index = await writeLayout({
+      folder: layout,
+      seed: "multi",
+      layers: [100, large],
+      platforms: ["linux/amd64", "linux/arm64"],
+    });
+    const to = (name: string) => `docker://${old.host}/${name}`;
+    await tools.skopeo(
+      "copy",
+      "--all",
+      "--dest-tls-verify=false",
+      `oci:${layout}:latest`,
+      to("team/app:multi"),
+    );
+    await tools.skopeo(
+      "copy",
+      "--all",
+      "--dest-tls-verify=false",
+      `oci:${layout}:latest`,
+      to("team/app:latest"),
+    );
+    const client = createClient(old.host);
+    const layers = [bytesFor(1, large), bytesFor(2, 500)];
+    const image = await pushImage(client, app, { layers, tags: [tag("1.0")] });
+    const gone = await pushImage(client, app, { layers: [bytesFor(3)], tags: [tag("1.1")] });
+    await pushImage(client, app, { layers: [bytesFor(4)], tags: [tag("1.1")] });
+    const referrer = await pushImage(client, app, {
+      layers: [bytesFor(5)],
+      subject: image.descriptor,
+      artifactType: "application/x.signature",
+    });
+    const shared = await pushImage(client, other, { layers, config: { other: true }, tags: [tag("1")] });
+    await pushImage(client, other, { layers, config: { deleted: true }, tags: [tag("deleted")] });
+    await rm(join(old.data, "docker/registry/v2/repositories/other/_manifests/tags/deleted"), {
+      recursive: true,
+    });
+    client.close();
+    return {
+      index,
+      image: image.descriptor.digest,
+      referrer: referrer.descriptor.digest,
+      untagged: gone.descriptor.digest,
+      shared: shared.descriptor.digest,
+    };
+  }
+
+  test("import takes tags, indexes, referrers and what has no tag; real clients pull the same digests", async () => {
+    const data = join(folder, "data");
+    const before = await inventory(source);
+    const result = await runBerth(["import", source, "--data", data]);
+    expect(result).toMatchObject({ exitCode: 0, stderr: "" });
+    expect(await inventory(source)).toEqual(before);
+    const berth = await startBerth({ data });
+    try {
+      const digestOf = (name: string) =>
+        tools.skopeo(
+          "inspect",
+          "--tls-verify=false",
+          "--format",
+          "{{.Digest}}",
+          `docker://${berth.host}/${name}`,
+        );
+      for (const name of ["team/app:1.0", "team/app:latest", "team/app:multi", "other:1"]) {
+        const was = await tools.skopeo(
+          "inspect",
+          "--tls-verify=false",
+          "--format",
+          "{{.Digest}}",
+          `docker://${old.host}/${name}`,
+        );
+        expect([name, await digestOf(name)]).toEqual([name, was]);
+      }
+      expect(await digestOf("team/app:multi")).toBe(pushed.index);
+      const pulled = join(folder, "pulled");
+      await tools.skopeo(
+        "copy",
+        "--all",
+        "--src-tls-verify=false",
+        `docker://${berth.host}/team/app:multi`,
+        `dir:${pulled}`,
+      );
+      const client = createClient(berth.host);
+      expect((await client.listTags(app)).items).toEqual((await createClient(old.host).listTags(app)).items);
+      expect((await client.listTags(other)).items).toEqual([tag("1")]);
+      await client.resolveManifest(app, pushed.untagged as Digest);
+      const referrers = await client.listReferrers(app, pushed.image as Digest);
+      expect(referrers.items.map(({ digest }) => String(digest))).toEqual([pushed.referrer]);
+      client.close();
+    } finally {
+      await berth.stop();
+    }
+  });
+
+  /** A copy of the old registry's data to be spoiled. */
+  async function copyOfSource(name: string): Promise<string> {
+    const copied = join(folder, name);
+    await cp(source, copied, { recursive: true, preserveTimestamps: true });
+    return copied;
+  }
+
+  const importJson = async (...args: readonly string[]) => {
+    const { exitCode, stdout, stderr } = await runBerth(["import", "--json", ...args]);
+    const lines = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line || "null"));
+    return { exitCode, stderr, report: lines.at(-1) };
+  };
+
+  test("import makes hard links that take no room, verified or trusted, or copies where that is asked for", async () => {
+    for (const [name, args, how] of [
+      ["linked", [], "linked"],
+      ["trusted", ["--trust-digests"], "linked"],
+      ["copied", ["--copy"], "copied"],
+    ] as const) {
+      const data = join(folder, name);
+      const { exitCode, report } = await importJson(source, "--data", data, ...args);
+      expect(exitCode).toBe(0);
+      expect(report.files[how].blobs).toBe(3);
+      const ofSource = await inodesOf(source);
+      const shared = [...(await inodesOf(join(data, "blobs")))].filter((ino) => ofSource.has(ino));
+      expect([name, shared.length]).toEqual([name, how === "linked" ? 3 : 0]);
+      expect(await readdir(join(data, "uploads"))).toEqual([]);
+    }
+  });
+
+  test("import moves nothing again when it runs again, and finds what came meanwhile", async () => {
+    const data = join(folder, "again");
+    await importJson(source, "--data", data, "--repository", "team/*");
+    const { exitCode, report } = await importJson(source, "--data", data);
+    expect(exitCode).toBe(0);
+    expect(report).toMatchObject({ repositories: 2, tags: { new: 1, moved: 0, failed: 0 }, manifests: 2 });
+    const last = await importJson(source, "--data", data);
+    expect(last.report).toMatchObject({
+      tags: { new: 0, moved: 0 },
+      manifests: 0,
+      blobs: { sent: 0, mounted: 0 },
+    });
+  });
+
+  test("import takes what patterns choose, with what refers to it, under a prefix", async () => {
+    const data = join(folder, "chosen");
+    const args = ["--data", data, "--repository", "team/**", "--tag", "1.0", "--prefix", "old"];
+    const { exitCode, report } = await importJson(source, ...args);
+    expect(exitCode).toBe(0);
+    expect(report.repositories).toBe(1);
+    await withStore(data, async ({ registry }) => {
+      const moved = parseRepositoryName("old/team/app");
+      const { items } = await registry.listTags(moved);
+      expect(items.filter((name) => !name.startsWith("sha256-"))).toEqual([tag("1.0")]);
+      const referrers = await registry.listReferrers(moved, pushed.image as Digest); // it is one
+      expect(referrers.items.map(({ digest }) => String(digest))).toEqual([pushed.referrer]);
+      await expect(registry.resolveManifest(moved, pushed.untagged as Digest)).rejects.toThrow("no manifest");
+    });
+  });
+
+  test("import --dry-run writes nothing and says what would be imported", async () => {
+    const data = join(folder, "dry");
+    const { exitCode, report } = await importJson(source, "--data", data, "--dry-run");
+    expect(exitCode).toBe(0);
+    expect(report).toMatchObject({ dryRun: true, repositories: 2, tags: { new: 6 }, manifests: 0 });
+    expect(existsSync(data)).toBe(false);
+  });
+
+  test("import reports what is damaged, does the rest, and goes on when it is mended", async () => {
+    const spoiled = await copyOfSource("spoiled");
+    const blobs = join(spoiled, "docker/registry/v2/blobs/sha256");
+    const fileOf = (digest: string) => join(blobs, digest.slice(7, 9), digest.slice(7), "data");
+    const layers = await layersOf(pushed.index, fileOf);
+    const [missing = "", changed = ""] = layers;
+    const kept = await readFile(fileOf(missing));
+    await rm(fileOf(missing));
+    const bytes = await readFile(fileOf(changed));
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    await writeFile(fileOf(changed), bytes);
+    await truncate(fileOf(digestOf(bytesFor(1, large))), large - 1);
+    const tags = join(spoiled, "docker/registry/v2/repositories/other/_manifests/tags");
+    await mkdir(join(tags, "empty/current"), { recursive: true });
+    await writeFile(join(tags, "empty/current/link"), "");
+    await mkdir(join(spoiled, "docker/registry/v2/repositories/Not A Name/_manifests"), { recursive: true });
+    const old = {
+      schemaVersion: 1,
+      name: "other",
+      tag: "ancient",
+      fsLayers: [],
+      history: [],
+      signatures: [],
+    };
+    await addManifest(spoiled, "other", "ancient", JSON.stringify(old));
+
+    const data = join(folder, "spoiled-data");
+    const { exitCode, report } = await importJson(spoiled, "--data", data);
+    expect(exitCode).toBe(1);
+    const said = report.faults
+      .map(({ where, message }: Record<string, string>) => `${where}: ${message}`)
+      .join("\n");
+    expect(said).toContain(`the blob ${missing} of team/app is missing in the source`);
+    expect(said).toMatch(/is damaged: its bytes have the digest/);
+    expect(said).toMatch(/is cut off: it has 59999 bytes/);
+    expect(said).toContain("the tag empty of other is damaged in the source");
+    expect(said).toContain('"Not A Name" is no name of a repository');
+    expect(said).toMatch(/other:ancient: this image is in the old format schema 1/);
+    await withStore(data, async ({ registry }) => {
+      expect((await registry.listTags(app)).items).toContain(tag("1.1"));
+      await expect(registry.resolveTag(app, tag("multi"))).rejects.toThrow("no tag");
+    });
+
+    await writeFile(fileOf(missing), kept);
+    bytes[100] = (bytes[100] ?? 0) ^ 1;
+    await writeFile(fileOf(changed), bytes);
+    const mended = await importJson(
+      spoiled,
+      "--data",
+      data,
+      "--repository",
+      "team/*",
+      "--tag",
+      "multi",
+      "--tag",
+      "latest",
+    );
+    expect(mended).toMatchObject({ exitCode: 0, report: { tags: { new: 2 } } });
+  });
+
+  test("import says what a folder is that is none, or half of one, or in the data folder", async () => {
+    const half = join(folder, "half");
+    await mkdir(join(half, "docker/registry/v2/repositories"), { recursive: true });
+    for (const [args, exitCode, message] of [
+      [
+        [half],
+        1,
+        "or half of one: expected docker/registry/v2/repositories and docker/registry/v2/blobs in it",
+      ],
+      [[join(folder, "pulled")], 1, "is neither the data of a CNCF registry"],
+      [["./nowhere"], 2, "there is no file or folder"],
+      [[source, "--data", join(source, "berth")], 2, "are in each other"],
+      [[source, "--data", "a", "--to", "localhost:1"], 2, "two destinations"],
+      [[source, "--to", "localhost:1", "--copy"], 2, "--copy goes with --data"],
+    ] as const) {
+      const result = await runBerth(["import", ...args], { cwd: folder });
+      expect([exitCode, result.stderr]).toEqual([result.exitCode, expect.stringContaining(message)]);
+    }
+  });
+});
+
+const digestOf = (bytes: Uint8Array) =>
+  `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
+
+/** The larger layers of an index's images. */
+async function layersOf(index: string, fileOf: (digest: string) => string): Promise<readonly string[]> {
+  const layers: string[] = [];
+  for (const { digest } of JSON.parse(await readFile(fileOf(index), "utf8")).manifests) {
+    const image = JSON.parse(await readFile(fileOf(digest), "utf8"));
+    layers.push(image.layers.at(-1).digest);
+  }
+  return layers;
+}
+
+/** Puts a manifest into a registry's folder, as that registry would. */
+async function addManifest(folder: string, repository: string, name: string, content: string): Promise<void> {
+  const digest = digestOf(new TextEncoder().encode(content));
+  const encoded = digest.slice(7);
+  const root = join(folder, "docker/registry/v2");
+  const manifests = join(root, "repositories", repository, "_manifests");
+  for (const [path, text] of [
+    [join(root, "blobs/sha256", encoded.slice(0, 2), encoded, "data"), content],
+    [join(manifests, "revisions/sha256", encoded, "link"), digest],
+    [join(manifests, "tags", name, "current/link"), digest],
+  ] as const) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  }
+}
+
+async function withStore(folder: string, act: (store: Store) => Promise<void>): Promise<void> {
+  const store = await openStore({ folder });
+  try {
+    await act(store);
+  } finally {
+    await store.close();
+  }
+}
+
+async function inodesOf(folder: string): Promise<ReadonlySet<number>> {
+  const names = await readdir(folder, { recursive: true });
+  const found = await Promise.all(names.map((name) => stat(join(folder, name))));
+  return new Set(found.filter((each) => each.isFile()).map(({ ino }) => ino));
+}
+
+/** Every file below a folder with what identifies its state. */
+async function inventory(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder, { recursive: true });
+  const lines = names.map(async (name) => {
+    const { size, mtimeMs, mode, ino } = await stat(join(folder, name));
+    return `${name} ${size} ${mtimeMs} ${mode} ${ino}`;
+  });
+  return (await Promise.all(lines)).toSorted();
+}
