@@ -41,11 +41,17 @@ export function findProgram(bun) {
 
 /** Makes the program. @throws with what the bundler says */
 export function buildProgram(bun, folder) {
-  const files = entries.map((entry) => join(sources, entry));
   // Bytecode saves the reading of the program at each start; Bun makes it of CommonJS alone.
-  const options = ["--target=bun", "--format=cjs", "--bytecode", "--minify-syntax", "--minify-whitespace"];
-  const names = ["--entry-naming=[name].js", `--outdir=${folder}`];
-  const { status, stderr, error } = spawnSync(bun, ["build", ...options, ...names, ...files], {
+  bundle(bun, ["--target=bun", "--format=cjs", "--bytecode", `--outdir=${folder}`]);
+}
+
+/** Bundles the program and what it starts as threads and processes, in one folder. @throws with what Bun says */
+export function bundle(bun, options) {
+  const files = entries.map((entry) => join(sources, entry));
+  // Packages that ask for their folder would get that of the machine that builds, and every folder give other bytes.
+  const nowhere = ["--define=__dirname='/'", "--define=__filename='/'"];
+  const kind = ["--minify-syntax", "--minify-whitespace", "--entry-naming=[name].js", ...nowhere];
+  const { status, stderr, error } = spawnSync(bun, ["build", ...kind, ...options, ...files], {
     cwd: root,
     encoding: "utf8",
   });

@@ -37,7 +37,8 @@ export function installDependencies() {
   fail(`Could not install the dependencies: ${error?.message ?? `npm ci ended with exit code ${status}`}`);
 }
 
-function runNpm(args) {
+/** Runs npm in the package's folder, the one that started this process if one did. Its errors are shown. */
+export function runNpm(args) {
   const options = { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] };
   const started = process.env.npm_execpath;
   if (started && basename(started) === "npm-cli.js")

@@ -6,7 +6,7 @@ import { findViolations, type SourceFile } from "./imports.ts";
 const root = join(import.meta.dir, "..");
 
 function filesOfCheckout(): readonly SourceFile[] {
-  const files = new Bun.Glob("{src,tests,bench,bin}/**/*.{ts,tsx,mjs}").scanSync({ cwd: root });
+  const files = new Bun.Glob("{src,tests,bench,bin,deploy}/**/*.{ts,tsx,mjs}").scanSync({ cwd: root });
   return [...files].sort().map((path) => ({ path, text: readFileSync(join(root, path), "utf8") }));
 }
 
