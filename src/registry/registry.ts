@@ -42,7 +42,8 @@ export interface OpenBlobOptions extends OperationOptions {
 
 /**
  * Where a blob's bytes are: a local file that can be sent without being read, at hand because they are few, an address
- * to send the reader to, or a stream. `open` may be called more than once; whoever gets a stream reads it to its end or cancels it.
+ * to send the reader to, or a stream. `open` may be called more than once; whoever gets a stream reads it to its end or cancels it,
+ * and has its chunks for itself: nobody else looks at their memory later.
  */
 export type BlobSource =
   | { readonly kind: "file"; readonly path: string }

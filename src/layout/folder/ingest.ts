@@ -87,10 +87,10 @@ export function createIngest(folder: string): Ingest {
   return {
     folder,
     discard,
-    async receiveBlob(expected, body, { reopen, signal }) {
+    async receiveBlob(expected, body, { reopen, signal, isHandedOver }) {
       const { digest, size } = expected;
       const left = reopen && size !== undefined ? await claim(digest) : undefined;
-      const shared = { expected, signal, keeps: reopen !== undefined && size !== undefined };
+      const shared = { expected, signal, isHandedOver, keeps: reopen !== undefined && size !== undefined };
       if (left !== undefined && reopen) {
         const optionsOf = signal ? { signal } : {};
         const resume = async (offset: number) => {
@@ -115,10 +115,14 @@ interface Transfer {
   readonly expected: ExpectedBlob;
   readonly signal: AbortSignal | undefined;
   readonly keeps: boolean;
+  readonly isHandedOver: boolean | undefined;
   bodyFrom(offset: number): Promise<ReadableStream<Uint8Array>>;
 }
 
-async function receiveInto(path: string, { expected, signal, bodyFrom }: Transfer): Promise<IngestedFile> {
+async function receiveInto(
+  path: string,
+  { expected, signal, isHandedOver, bodyFrom }: Transfer,
+): Promise<IngestedFile> {
   const { digest, size } = expected;
   const handle = await ensureFolderFor(path, () => open(path, "a+"));
   await handle.close();
@@ -131,6 +135,7 @@ async function receiveInto(path: string, { expected, signal, bodyFrom }: Transfe
       hasher,
       size: size === undefined ? undefined : size - offset,
       signal,
+      isHandedOver,
     });
     if ("error" in received) {
       await file.truncate(offset + received.size).catch(() => {}); // the error says more

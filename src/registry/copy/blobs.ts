@@ -98,6 +98,7 @@ async function sendBlob(run: Run, descriptor: Descriptor): Promise<void> {
     const options = {
       signal,
       reopen,
+      isHandedOver: true,
       ...(handle.source.kind === "file" ? { file: handle.source.path } : {}),
     };
     await destination.registry.putBlob(destination.repository, { digest, size }, body, options);

@@ -51,6 +51,20 @@ describe("receive", () => {
       expect(pieces.map(({ byteLength }) => byteLength)).not.toContain(0);
     }));
 
+  test("receive writes what is so large that the disk begins with it early", () =>
+    withFile("large", async (file) => {
+      const mib = 1024 * 1024;
+      const pieces = [1, 2, 3, 4].map((fill) => new Uint8Array(9 * mib + fill).fill(fill));
+      const expected = digestOf(Buffer.concat(pieces));
+      for (const size of [36 * mib + 10, undefined]) {
+        const hasher = createHasher("sha256");
+        const received = await receive(file.fd, streamOfPieces(pieces), { position: 0, size, hasher });
+        expect(received).toEqual({ size: 36 * mib + 10 });
+        expect(hasher.digest()).toBe(expected);
+        expect(digestOf(await readFile(join(folder, "large")))).toBe(expected);
+      }
+    }));
+
   test("receive gives the memory of handed over pieces back, but not what others look at too", () =>
     withFile("handed-over", async (file) => {
       const shared = new Uint8Array(100).fill(9);

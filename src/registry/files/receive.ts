@@ -1,4 +1,4 @@
-import { writev } from "node:fs";
+import { fdatasync, writev } from "node:fs";
 import { RegistryError } from "../../oci/errors.ts";
 import type { Hasher } from "../hash.ts";
 
@@ -27,11 +27,15 @@ export interface Received {
 
 /** Bytes that are written in one go, about. */
 const batchSize = 512 * 1024;
+/** Bytes that are written before the disk is told to begin with them. */
+const earlySync = 8 * 1024 * 1024;
 /** The most pieces of one go, so that tiny ones do not gather: a system call takes 1024. */
 const maxPieces = 512;
 
 /**
  * Writes a stream to a file in large batches, off the event loop, while the batch is hashed and the next one gathers.
+ * The disk begins with what was written while more comes: else it would stand still until the end, and who waits for
+ * the bytes to be durable would wait for all of them.
  * Memory: two batches of 512 KiB a transfer. Never rejects: what arrived before an error is in the file and hashed.
  */
 export async function receive(
@@ -119,19 +123,37 @@ function watch(cancelReader: (reason: unknown) => Promise<void>, { signal, stall
 }
 
 /** Gathers pieces while those before them are on their way to the disk; nothing is copied. */
-function createFileWriter(fd: number, { position: start, hasher, isHandedOver }: ReceiveOptions) {
+function createFileWriter(
+  fd: number,
+  { position: start, size = Number.POSITIVE_INFINITY, hasher, isHandedOver }: ReceiveOptions,
+) {
+  const end = start + size;
+  let syncing: Promise<void> | undefined;
+  let unsynced = 0;
   let pieces: Uint8Array[] = [];
   let gathered = 0;
   let position = start;
   let writing: Promise<void> | undefined;
 
+  /** One at a time: what is written meanwhile goes with the next, and the last of it with whoever makes it all durable. */
+  const syncSome = (): void => {
+    if (syncing || unsynced < earlySync || end - position < earlySync) return;
+    unsynced = 0;
+    syncing = syncData(fd).finally(() => {
+      syncing = undefined;
+    });
+    syncing.catch(() => {}); // the sync at the end tells
+  };
+
   const flush = async (): Promise<void> => {
     if (writing) await writing;
+    syncSome();
     const batch = pieces;
     writing = writeAll(fd, batch, position);
     if (isHandedOver) writing = writing.then(() => giveBack(batch));
     writing.catch(() => {}); // whoever awaits it next has the error
     position += gathered;
+    unsynced += gathered;
     pieces = [];
     gathered = 0;
     if (hasher) for (const piece of batch) hasher.update(piece);
@@ -145,8 +167,12 @@ function createFileWriter(fd: number, { position: start, hasher, isHandedOver }:
       return gathered >= batchSize || pieces.length >= maxPieces ? flush() : undefined;
     },
     async end(): Promise<void> {
-      if (gathered > 0) await flush();
-      await writing;
+      try {
+        if (gathered > 0) await flush();
+        await writing;
+      } finally {
+        await syncing?.catch(() => {}); // the sync at the end tells
+      }
     },
   };
 }
@@ -157,6 +183,10 @@ function giveBack(pieces: readonly Uint8Array[]): void {
     // Others may look at the same memory through a larger buffer. Node 20 has no `transfer`.
     if (buffer.byteLength === byteLength && "transfer" in buffer) buffer.transfer(0);
   }
+}
+
+function syncData(fd: number): Promise<void> {
+  return new Promise((resolve, reject) => fdatasync(fd, (error) => (error ? reject(error) : resolve())));
 }
 
 function writeAll(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void> {

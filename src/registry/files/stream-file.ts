@@ -18,7 +18,9 @@ export async function streamFile(
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const piece = new Uint8Array(Math.min(pieceSize, last + 1 - at)); // no reuse: the reader may keep it
+        // No reuse: the reader may keep it. Not cleared: no more of it is given than was read.
+        const { buffer } = Buffer.allocUnsafeSlow(Math.min(pieceSize, last + 1 - at));
+        const piece = new Uint8Array(buffer);
         const { bytesRead } =
           piece.byteLength > 0 ? await file.read(piece, 0, piece.byteLength, at) : { bytesRead: 0 };
         if (bytesRead > 0)
