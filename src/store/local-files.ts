@@ -10,13 +10,13 @@ import { errorCode, unlinkIfThere } from "../registry/files/durable.ts";
 import { hashFile } from "../registry/files/hash-file.ts";
 import { asStorageError } from "../registry/files/receive.ts";
 import { createHasher, digestOf } from "../registry/hash.ts";
-import type { BlobWriter, OperationOptions } from "../registry/registry.ts";
+import type { OperationOptions } from "../registry/registry.ts";
 import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobPlace, storeFile } from "./blobs/place.ts";
 import { smallBlobSize } from "./metadata/metadata.ts";
 
-/** How a blob came into the store: `known` was there, whoever links it. */
-export type Taken = "known" | "small" | "linked" | "copied";
+/** How a blob came into the store: what is small stands with the metadata. */
+export type Taken = "small" | "linked" | "copied";
 
 /** How files of this machine become blobs. */
 export interface LocalFileOptions {
@@ -45,21 +45,12 @@ export interface LocalFiles {
 /** Why there can be no hard link, so that a copy is made: another file system, or one without; whose the file is. */
 const unlinkable = new Set(["EXDEV", "EPERM", "EACCES", "EMLINK", "EOPNOTSUPP", "ENOTSUP", "ENOSYS"]);
 
-/** Where files of this machine become blobs. */
-interface LocalPlace extends BlobPlace {
-  /** On the file system of the blobs, for files on their way. */
-  readonly folder: string;
-  /** Links a blob that the store holds whole; `undefined` when it does not. */
-  readonly mount: BlobWriter["mountBlob"];
-}
-
-/** Begins to make blobs of files of this machine. */
+/** @param folder on the file system of the blobs, for files on their way */
 export function createLocalFiles(
-  place: LocalPlace,
+  place: BlobPlace,
+  folder: string,
   { links, trusts, onTaken }: LocalFileOptions,
 ): LocalFiles {
-  const { link: linkBlob, mount, folder } = place;
-
   /** Gives the bytes a second name in `folder`, or copies them there. */
   const bring = async (path: string, target: string): Promise<"linked" | "copied"> => {
     if (links) {
@@ -98,35 +89,15 @@ export function createLocalFiles(
     }
   };
 
-  const takeLarge = async (
-    repository: RepositoryName,
-    expected: Expected,
-    path: string,
-    options: OperationOptions,
-  ): Promise<Taken> =>
-    (await mount(repository, expected.digest)) ? "known" : store(repository, expected, path, options);
-
-  /** Blobs on their way: who wants the same one for another repository waits, so that it is read once. */
-  const taking = new Map<Digest, Promise<unknown>>();
-  const inTurn = <T>(digest: Digest, act: () => Promise<T>): Promise<T> => {
-    const turn = (taking.get(digest) ?? Promise.resolve()).then(act, act);
-    taking.set(digest, turn);
-    const end = (): void => {
-      if (taking.get(digest) === turn) taking.delete(digest);
-    };
-    turn.then(end, end);
-    return turn;
-  };
-
   return {
     async take(repository, { digest, size }, path, options = {}) {
       options.signal?.throwIfAborted();
       let how: Taken = "small";
       if (size <= smallBlobSize) {
         const bytes = await readSmall(path, { digest, size });
-        await linkBlob(repository, { digest, size, bytes }, 0);
+        await place.link(repository, { digest, size, bytes }, 0);
       } else {
-        how = await inTurn(digest, () => takeLarge(repository, { digest, size }, path, options));
+        how = await store(repository, { digest, size }, path, options);
       }
       onTaken?.(how, size);
       return blobDescriptor(digest, size);

@@ -88,10 +88,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
   if (!options.isBeside) await sessions.recover();
   const place: BlobPlace = { blobs, link: metadata.linkStoredBlob };
-  const held = createBlobs(metadata, blobs, troubled);
-  const ways = { ...place, folder: uploadFolder, mount: held.mountBlob };
   const uploads = createUploads({
-    ...{ ...place, sessions, stallMs, localFiles: localFiles && createLocalFiles(ways, localFiles) },
+    ...{
+      ...place,
+      sessions,
+      stallMs,
+      localFiles: localFiles && createLocalFiles(place, uploadFolder, localFiles),
+    },
   });
   const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
   if (slot === 0 && !options.isBeside) await files.recover();
@@ -104,7 +107,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   });
   const registry: Registry = {
     ...uploads,
-    ...held,
+    ...createBlobs(metadata, blobs, troubled),
     ...createManifests(metadata, pulls),
     ...createLists(metadata),
   };

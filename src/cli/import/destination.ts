@@ -2,6 +2,7 @@ import type { Digest } from "../../oci/digests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Taken } from "../../store/local-files.ts";
+import type { Sending } from "./sending.ts";
 import type { SourceTag } from "./source.ts";
 
 /** Where repositories are imported to. */
@@ -11,6 +12,8 @@ export interface ImportDestination {
   readonly registry: Registry;
   /** Repositories of it that may hold a blob. */
   mountsFrom(digest: Digest): readonly (RepositoryName | undefined)[];
+  /** What several copies are sending to it. */
+  readonly sending: Sending;
   /** Told where a blob is now. */
   holds(digest: Digest, repository: RepositoryName): void;
   /**
@@ -35,6 +38,7 @@ export function registryDestination(name: string, registry: Registry): ImportDes
       return holder ? [holder] : [];
     },
     holds: (digest, repository) => void holders.set(digest, repository),
-    bounds: { repositories: 2, manifests: 2 },
+    sending: new Map(),
+    bounds: { repositories: 2, manifests: 4 },
   };
 }

@@ -5,9 +5,11 @@ import type { RepositoryName, Tag } from "../../oci/names.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import type { CopyEvent } from "../../registry/copy/events.ts";
 import { copy } from "../../registry/copy.ts";
+import type { Registry } from "../../registry/registry.ts";
 import type { ImportDestination } from "./destination.ts";
 import type { ImportOptions } from "./options.ts";
 import { placeText, type Tally } from "./report.ts";
+import { sendingOnce } from "./sending.ts";
 import type { ImportSource, OnProblem, SourceContents, SourceRepository, SourceTag } from "./source.ts";
 import type { Stop } from "./stop.ts";
 import { chooseTags } from "./wanted.ts";
@@ -46,7 +48,12 @@ export async function importRepository(
   const groups = await groupTags(run, chosen);
   const seen = new Set<Digest>();
   const isListed = source.listsManifests && run.wanted.everyTag;
-  const copied: Copied = { seen, referrers: run.referrers && !isListed };
+  const { registry, sending } = run.destination;
+  const copied: Copied = {
+    seen,
+    referrers: run.referrers && !isListed,
+    registry: sendingOnce(registry, sending, (size) => run.tally.blob("sent", size)),
+  };
   const copyAll = (all: readonly Group[]): Promise<void> =>
     forEachBounded(all, run.destination.bounds.manifests, async (group) => {
       if (stop.reason) return run.tally.tag("failed", group.tags.length);
@@ -96,13 +103,15 @@ interface Copied {
   /** Manifests that are at the destination now. */
   readonly seen: Set<Digest>;
   readonly referrers: boolean;
+  /** The destination's. */
+  readonly registry: Registry;
 }
 
 async function copyGroup(
   run: RepositoryRun,
   from: SourceRepository,
   { digest, tags }: Group,
-  { seen, referrers }: Copied,
+  { seen, referrers, registry: destinationRegistry }: Copied,
 ): Promise<void> {
   const { destination, target, dryRun, signal, tally, stop } = run;
   const { registry, repository } = from;
@@ -110,7 +119,7 @@ async function copyGroup(
   try {
     if (!dryRun) {
       const platforms = (await from.platformsOf?.(digest)) ?? [];
-      const place = { registry: destination.registry, repository: target };
+      const place = { registry: destinationRegistry, repository: target };
       await copy(
         { registry, repository, digest },
         { ...place, tags: names },
@@ -139,11 +148,10 @@ function onCopyEvent(
   onEvent(event);
   if (state === "waiting" || state === "bytes") return;
   if (isManifestType(descriptor.mediaType)) {
-    if (state === "done") tally.manifest();
+    if (state === "done" && !seen.has(descriptor.digest)) tally.manifest();
     seen.add(descriptor.digest);
     return;
   }
   destination.holds(descriptor.digest, target);
   if (state === "mounted") tally.blob("mounted", descriptor.size);
-  else if (state === "done") tally.blob("sent", descriptor.size);
 }

@@ -21,7 +21,7 @@ export async function withStoreDestination<T>(
   act: (destination: ImportDestination) => Promise<T>,
 ): Promise<T> {
   const none = () => ({ blobs: 0, bytes: 0 });
-  const files = { known: none(), small: none(), linked: none(), copied: none() };
+  const files = { small: none(), linked: none(), copied: none() };
   const onTaken = (how: Taken, size: number): void => {
     files[how].blobs += 1;
     files[how].bytes += size;
@@ -34,6 +34,7 @@ export async function withStoreDestination<T>(
       registry: store.registry,
       mountsFrom: () => [undefined],
       holds: () => {},
+      sending: new Map(),
       bounds: { repositories: 4, manifests: 8 },
       files,
     });

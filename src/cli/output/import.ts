@@ -115,7 +115,6 @@ function filesLines({ files, dryRun }: ImportReport): readonly string[] {
     linked: "linked, taking no room",
     copied: "copied",
     small: "kept with the metadata",
-    known: "there already",
   };
   const parts = Object.entries(words).flatMap(([how, word]) => {
     const { blobs, bytes } = files[how as keyof typeof words]; // safe: a key of the table
