@@ -23,6 +23,13 @@ interface SizeRow {
   small: number;
 }
 
+interface LinkedRow extends SizeRow {
+  readonly held_until: number;
+}
+
+/** In the place of a time until which a link is held. */
+const neededByManifest = -1;
+
 /** How many repositories that hold a blob are asked about before a mount gives up. */
 const mountCandidates = 100;
 
@@ -32,17 +39,26 @@ export function createBlobMetadata(
   leases: BlobLeases,
 ): BlobMetadata {
   const { prepare, write } = database;
-  const findLinked = prepare<SizeRow & { held_until: number | null }, [string, string]>(
-    `SELECT size, held_until, EXISTS (SELECT 1 FROM small_blobs s WHERE s.blob_id = blobs.id) AS small
-     FROM blobs JOIN blob_links l ON l.blob_id = blobs.id
-     WHERE digest = ?2 AND repository_id = (SELECT id FROM repositories WHERE name = ?1) AND deleted_at IS NULL`,
+  // Subqueries, not joins: measured 5 µs instead of 25.
+  const linkOf = (what: string): string =>
+    `(SELECT ${what} FROM blob_links l WHERE l.blob_id = blobs.id AND l.deleted_at IS NULL
+      AND l.repository_id = (SELECT id FROM repositories WHERE name = ?1))`;
+  const findRow = prepare<SizeRow & { held_until: number | null }, [string, string]>(
+    `SELECT size, ${linkOf(`coalesce(l.held_until, ${neededByManifest})`)} AS held_until,
+       EXISTS (SELECT 1 FROM small_blobs s WHERE s.blob_id = blobs.id) AS small
+     FROM blobs WHERE digest = ?2`,
   );
-  const getLinked = prepare<{ size: number; bytes: Uint8Array | null }, [string, string]>(
-    `SELECT size, (SELECT bytes FROM small_blobs WHERE blob_id = blobs.id) AS bytes
-     FROM blobs WHERE digest = ?2 AND EXISTS (
-       SELECT 1 FROM blob_links
-       WHERE repository_id = (SELECT id FROM repositories WHERE name = ?1) AND blob_id = blobs.id
-         AND deleted_at IS NULL)`,
+  /** A link's row, `held_until` is {@link neededByManifest} while a manifest needs it. */
+  const findLinked = (repository: RepositoryName, digest: Digest): LinkedRow | undefined => {
+    const row = findRow.get(repository, digest);
+    return row && row.held_until !== null ? { ...row, held_until: row.held_until } : undefined;
+  };
+  const getLinked = prepare<
+    { size: number; bytes: Uint8Array | null; linked: number | null },
+    [string, string]
+  >(
+    `SELECT size, (SELECT bytes FROM small_blobs WHERE blob_id = blobs.id) AS bytes, ${linkOf("1")} AS linked
+     FROM blobs WHERE digest = ?2`,
   );
   const insertSmall = prepare<null, [number, Uint8Array]>(
     "INSERT OR REPLACE INTO small_blobs (blob_id, bytes) VALUES (?, ?)",
@@ -92,8 +108,8 @@ export function createBlobMetadata(
   );
 
   const findLinkedBlob = (repository: RepositoryName, digest: Digest): StoredBlob | undefined => {
-    const row = findLinked.get(repository, digest);
-    return row ? toStored(digest, row) : undefined;
+    const row = findLinked(repository, digest);
+    return row && toStored(digest, row);
   };
 
   /** The id of the blob if a repository that may be read holds it, read inside the transaction that links it. */
@@ -101,8 +117,7 @@ export function createBlobMetadata(
     const { digest, from, mayRead } = request;
     const blob = find.get(digest);
     if (!blob || isLost.get(blob.id)) return undefined;
-    if (from !== undefined)
-      return mayRead?.(from) !== false && findLinked.get(from, digest) ? blob : undefined;
+    if (from !== undefined) return mayRead?.(from) !== false && findLinked(from, digest) ? blob : undefined;
     const names = holders.all(blob.id, mayRead ? mountCandidates : 1);
     return names.some((row) => mayRead?.(row.name) !== false) ? blob : undefined;
   };
@@ -127,20 +142,21 @@ export function createBlobMetadata(
   return {
     findLinkedBlob,
     async leaseBlob(repository, digest) {
-      const row = findLinked.get(repository, digest);
+      const row = findLinked(repository, digest);
       const now = Date.now();
       // What a manifest needs, or is held for long enough, takes no writing.
-      if (!row || row.held_until === null || row.held_until >= now + leases.toldMs)
-        return row ? toStored(digest, row) : undefined;
+      if (!row) return undefined;
+      if (row.held_until === neededByManifest || row.held_until >= now + leases.toldMs)
+        return toStored(digest, row);
       return write(() => {
-        if (!findLinked.get(repository, digest)) return undefined;
+        if (!findLinked(repository, digest)) return undefined;
         renew.run(now + 2 * leases.toldMs, repository, digest);
         return toStored(digest, row);
       });
     },
     getLinkedBlob(repository, digest) {
       const row = getLinked.get(repository, digest);
-      if (!row) return undefined;
+      if (!row?.linked) return undefined;
       return { digest, size: row.size, ...(row.bytes ? { bytes: row.bytes } : { hasFile: true }) };
     },
     findBlob(digest) {
@@ -180,7 +196,7 @@ export function createBlobMetadata(
       write(() => {
         const repositoryId = repositories.find(repository);
         const blob = find.get(digest);
-        if (repositoryId === undefined || !blob || !findLinked.get(repository, digest)) {
+        if (repositoryId === undefined || !blob || !findLinked(repository, digest)) {
           throw new RegistryError("BLOB_UNKNOWN", `repository ${repository} has no blob ${digest}`);
         }
         const needed = user.get(blob.id, repositoryId);
