@@ -17,6 +17,8 @@ interface Program {
 const programs = {
   dockerd: { packages: ["docker.io"], purposes: ["tests"], needsRoot: true },
   docker: { packages: ["docker-cli", "docker.io"], purposes: ["tests"], needsRoot: false },
+  containerd: { packages: ["containerd"], purposes: ["tests"], needsRoot: true },
+  ctr: { packages: ["containerd"], purposes: ["tests"], needsRoot: true },
   skopeo: { packages: ["skopeo"], purposes: ["tests", "bench"], needsRoot: false },
   umoci: { packages: ["umoci"], purposes: ["tests"], needsRoot: false },
   podman: { packages: ["podman"], purposes: ["tests"], needsRoot: true },
@@ -45,6 +47,11 @@ interface OptionalProgram {
 const optionalPrograms = {
   crane: { packages: ["crane"], needsRoot: false },
   oras: { packages: ["oras"], needsRoot: false },
+  "docker-buildx": {
+    packages: ["docker-buildx"],
+    needsRoot: true,
+    path: join(newerPrograms, "usr", "libexec", "docker", "cli-plugins", "docker-buildx"),
+  },
   "newer-dockerd": {
     packages: ["docker.io", "containerd", "runc"],
     needsRoot: true,
