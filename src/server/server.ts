@@ -107,6 +107,7 @@ async function compose(
   const collecting = createCollecting({
     ...{ store, settings, log, isFirst: slot === 0, hasRecord: access !== undefined },
   });
+  closing.push(collecting.stop); // here: what fails to listen has to end, too
   const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
@@ -135,7 +136,6 @@ async function compose(
   if (slot === 0) indexing.restart();
   closing.push(
     indexing.stop,
-    collecting.stop,
     feed.close,
     () => clearInterval(flushing),
     () => clearInterval(sweep),
