@@ -1,9 +1,10 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
+import { type CertificateFiles, readServerCertificate } from "./certificates.ts";
 import { type Connection, idleSeconds } from "./context.ts";
+import { explainListenFailure } from "./listen-faults.ts";
 import type { Log } from "./log.ts";
 import { emptyResponse } from "./responses.ts";
-import { type Settings, SettingsError } from "./settings.ts";
+import type { Settings } from "./settings.ts";
 
 /** What takes connections. */
 export interface Listener {
@@ -26,7 +27,7 @@ const pollMs = 20;
 /** How often certificate files are looked at. */
 const certificateCheckMs = 5000;
 
-/** Listens; with TLS, follows changes of the certificate files. @throws SettingsError; EADDRINUSE */
+/** Listens; with TLS, follows changes of the certificate files. @throws SettingsError; RegistryError UNAVAILABLE */
 export function listen(options: ListenOptions): Listener {
   const { settings, log } = options;
   if (settings.tls && !options.shared) probePort(settings);
@@ -70,17 +71,25 @@ export function listen(options: ListenOptions): Listener {
 
 /**
  * Fails when something listens on the port, which a shared listener would not notice. Resolves port 0 to a free one.
- * @throws EADDRINUSE
+ * @throws RegistryError UNAVAILABLE
  */
 export function probePort(settings: Settings): number {
-  const probe = Bun.serve({ ...where(settings, portOf(settings)), fetch: () => emptyResponse(503, {}) });
+  const probe = serve({ ...where(settings, portOf(settings)), fetch: () => emptyResponse(503, {}) });
   const port = probe.port ?? portOf(settings);
   probe.stop(true);
   return port;
 }
 
+function serve(options: Bun.Serve.Options<undefined> & { readonly hostname: string; readonly port: number }) {
+  try {
+    return Bun.serve(options);
+  } catch (error) {
+    throw explainListenFailure(error, options.hostname, options.port);
+  }
+}
+
 function open({ settings, shared, handle, log }: ListenOptions, port: number) {
-  return Bun.serve({
+  return serve({
     ...where(settings, port),
     reusePort: shared || settings.tls !== undefined,
     development: false,
@@ -103,31 +112,10 @@ function portOf({ listen: text }: Settings): number {
   return Number(text.slice(text.lastIndexOf(":") + 1));
 }
 
-/** @throws SettingsError when a file cannot be read, or certificate and key do not belong together */
-function readCertificate({ certificate, key }: { readonly certificate: string; readonly key: string }) {
-  try {
-    const files = { cert: readTlsFile("certificate", certificate), key: readTlsFile("key", key) };
-    if (!new X509Certificate(files.cert).checkPrivateKey(createPrivateKey(files.key))) {
-      throw new SettingsError(`tls: the key ${key} does not belong to the certificate ${certificate}`);
-    }
-    return files;
-  } catch (cause) {
-    if (cause instanceof SettingsError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(`tls: cannot use ${certificate} with ${key}: ${reason}`, { cause });
-  }
-}
-
-function readTlsFile(setting: "certificate" | "key", path: string): string {
-  try {
-    return readFileSync(path, "utf8");
-  } catch (cause) {
-    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
-    const reason = isMissing ? "there is no such file" : String(cause);
-    throw new SettingsError(`tls.${setting} is ${JSON.stringify(path)}, which cannot be read: ${reason}`, {
-      cause,
-    });
-  }
+/** @throws SettingsError */
+function readCertificate(files: CertificateFiles) {
+  const { cert, key } = readServerCertificate(files);
+  return { cert, key };
 }
 
 /** Changes when a file does; undefined without TLS and while a file is missing. */

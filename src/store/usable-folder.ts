@@ -1,17 +1,16 @@
 import { constants } from "node:fs";
 import { access, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { quote, RegistryError } from "../oci/errors.ts";
+import { RegistryError } from "../oci/errors.ts";
 import { errorCode, makeDurableFolder } from "../registry/files/durable.ts";
+import { requireOwnContents } from "./foreign-folders.ts";
 
 /** What every data folder of Berth has, and has to be written. */
 const ownFiles = ["lock.db", "metadata.db"];
-/** What a file system or a desktop puts into any folder. */
-const anybodys = /^(?:\.|lost\+found$)/;
 
 /**
  * Makes a data folder if it is not there, and sees that this process can use it. Nothing in it is changed.
- * @throws RegistryError UNAVAILABLE when it may not be written, is no folder, or is another program's
+ * @throws RegistryError UNAVAILABLE when it may not be written, is no folder, or is another program's or a newer Berth's
  */
 export async function makeUsableFolder(folder: string): Promise<void> {
   try {
@@ -24,21 +23,7 @@ export async function makeUsableFolder(folder: string): Promise<void> {
   for (const name of ownFiles) {
     if (names.includes(name)) await requireWritable(join(folder, name), constants.R_OK | constants.W_OK);
   }
-  const others = names.filter((name) => !anybodys.test(name)).sort();
-  if (others.length === 0 || ownFiles.some((name) => names.includes(name))) return;
-  const isOther = others.includes("docker")
-    ? "; what a CNCF registry stored there, `berth import` brings in"
-    : "";
-  throw new RegistryError(
-    "UNAVAILABLE",
-    `the data folder ${folder} is another program's: it has ${shown(others)} and nothing of Berth's: choose another ` +
-      `with --data${isOther}`,
-  );
-}
-
-function shown(names: readonly string[]): string {
-  const first = names.slice(0, 3).map(quote).join(", ");
-  return names.length > 3 ? `${first} and ${names.length - 3} more` : first;
+  await requireOwnContents(folder, names);
 }
 
 async function requireWritable(path: string, mode: number): Promise<void> {

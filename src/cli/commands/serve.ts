@@ -1,12 +1,12 @@
-import { availableParallelism } from "node:os";
-import { resolve } from "node:path";
-import { RegistryError } from "../../oci/errors.ts";
-import { fromThisMachine, writeAddress } from "../../server/address-file.ts";
-import type { Announce, FirstAdministrator } from "../../server/first-administrator.ts";
+import { availableParallelism, networkInterfaces } from "node:os";
+import { writeAddress } from "../../server/address-file.ts";
+import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
+import type { Announce } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
-import { isLoopback, loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
+import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
+import { firstAccount, greeting, type StartedServer } from "../output/serve-greeting.ts";
 
 /** `berth serve`. Settings come from flags over the environment over a file. */
 export const serve = defineCommand({
@@ -83,10 +83,13 @@ async function serveUntilStopped(
     stderr.write(`berth: berth healthcheck will not find this server: ${explain(error)}\n`);
     return undefined;
   });
-  stdout.write(greeting(settings, server));
-  await told;
-  await forget?.();
-  await server.stop();
+  try {
+    stdout.write(greeting(settings, describe(settings, server)));
+    await told;
+  } finally {
+    await forget?.();
+    await server.stop();
+  }
   return 0;
 }
 
@@ -103,54 +106,19 @@ function start(settings: Settings, announce: Announce): Promise<RunningServer> {
 }
 
 function explain(error: unknown): string {
-  if (error instanceof SettingsError || error instanceof RegistryError) return error.message;
-  if (error instanceof Error && "code" in error) {
-    if (error.code === "EADDRINUSE")
-      return "the port is taken: stop what listens there, or choose another with --listen";
-    if (error.code === "EACCES") return `not allowed: ${error.message}`;
-  }
   return error instanceof Error ? error.message : String(error);
 }
 
-function greeting(settings: Settings, server: RunningServer): string {
-  const host = hostOf(settings, server.address);
-  const login = server.access === "accounts" ? `  docker login ${host}\n` : "";
-  return `Berth listens on ${server.address}
-  data    ${resolve(settings.data)}
-  access  ${accessLine(settings, server)}
-${plainHttpNote(settings)}
-Try it:
-${login}  docker tag alpine ${host}/library/alpine
-  docker push ${host}/library/alpine
-  docker pull ${host}/library/alpine
-`;
-}
-
-/** What references begin with. Docker takes plain HTTP from 127.0.0.1 and [::1], not from the address of them all. */
-function hostOf(settings: Settings, address: string): string {
-  if (settings["public-url"] !== undefined) return new URL(settings["public-url"]).host;
-  const reached = fromThisMachine(address);
-  return reached.slice(reached.indexOf("//") + 2);
-}
-
-function plainHttpNote(settings: Settings): string {
-  if (settings.tls || settings["public-url"] !== undefined || isLoopback(settings.listen)) return "";
-  return "  note    docker on other machines wants HTTPS: see --tls-certificate, or its setting insecure-registries\n";
-}
-
-function accessLine(settings: Settings, { access }: RunningServer): string {
-  if (access === "open")
-    return `everybody who reaches this address ${settings.access.open === "pull" ? "may only pull" : "may pull and push"}`;
-  return settings.access.open === "pull"
-    ? "everybody may pull; to push, an account is needed"
-    : "accounts only; --open=pull or --open=push would let everybody in";
-}
-
-/** Shown this once: only a hash of the password is kept. */
-function firstAccount({ name, password }: FirstAdministrator, settings: Settings): string {
-  const secret = password === undefined ? "the password that was given" : `the password ${password}`;
-  return `The first account is ${name} with ${secret}.
-${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${hostOf(settings, `//${settings.listen}`)} ${name}
-
-`;
+/** What the greeting says of a server. */
+function describe(settings: Settings, { address, access }: RunningServer): StartedServer {
+  const leaf = settings.tls && readServerCertificate(settings.tls).leaf;
+  const publicUrl = settings["public-url"];
+  const listed = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
+  return {
+    ...{ address, access },
+    certificateNames: leaf ? namesOf(leaf) : [],
+    certificateFault:
+      leaf && nameFault(leaf, publicUrl === undefined ? undefined : new URL(publicUrl).hostname),
+    addresses: listed.filter((one) => !one.internal && one.family === "IPv4").map((one) => one.address),
+  };
 }

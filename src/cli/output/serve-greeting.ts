@@ -1,0 +1,83 @@
+import { isIP } from "node:net";
+import { resolve } from "node:path";
+import { fromThisMachine } from "../../server/address-file.ts";
+import type { FirstAdministrator } from "../../server/first-administrator.ts";
+import { isLoopback, type Settings } from "../../server/settings.ts";
+
+/** What is known of a server that has just started. */
+export interface StartedServer {
+  /** Such as `http://0.0.0.0:5000`. */
+  readonly address: string;
+  readonly access: "open" | "accounts";
+  /** The names and addresses of its certificate, if it has one. */
+  readonly certificateNames: readonly string[];
+  /** Why clients will refuse its certificate, if they will. */
+  readonly certificateFault: string | undefined;
+  /** Addresses by which other machines reach this one. */
+  readonly addresses: readonly string[];
+}
+
+/** What `berth serve` says when it has started. */
+export function greeting(settings: Settings, server: StartedServer): string {
+  const host = hostFor(settings, server);
+  const login = server.access === "accounts" ? `  docker login ${host}\n` : "";
+  return `Berth listens on ${server.address}
+  data    ${resolve(settings.data)}
+  access  ${accessLine(settings, server)}
+${notes(settings, server, host).join("")}
+Try it:
+${login}  docker tag alpine ${host}/library/alpine
+  docker push ${host}/library/alpine
+  docker pull ${host}/library/alpine
+`;
+}
+
+/** Shown this once: only a hash of the password is kept. */
+export function firstAccount({ name, password }: FirstAdministrator, settings: Settings): string {
+  const secret = password === undefined ? "the password that was given" : `the password ${password}`;
+  const host = hostFor(settings, { address: `//${settings.listen}`, certificateNames: [] });
+  return `The first account is ${name} with ${secret}.
+${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${host} ${name}
+
+`;
+}
+
+/**
+ * What references begin with, so that a client on this machine can use it: nobody connects to the address of them all.
+ * Docker takes plain HTTP from 127.0.0.1 and [::1]; with TLS, a name of the certificate is right.
+ */
+function hostFor(
+  settings: Settings,
+  { address, certificateNames }: Pick<StartedServer, "address" | "certificateNames">,
+): string {
+  if (settings["public-url"] !== undefined) return new URL(settings["public-url"]).host;
+  const url = fromThisMachine(address);
+  const local = url.slice(url.indexOf("//") + 2);
+  const port = local.slice(local.lastIndexOf(":"));
+  const bare = local.slice(0, -port.length).replace(/^\[|\]$/g, "");
+  if (certificateNames.includes(bare)) return local;
+  const name = certificateNames.find((one) => isIP(one) === 0 && !one.startsWith("*")) ?? certificateNames[0];
+  if (name === undefined || name.startsWith("*")) return local;
+  return `${isIP(name) === 6 ? `[${name}]` : name}${port}`;
+}
+
+function notes(settings: Settings, server: StartedServer, host: string): readonly string[] {
+  const { certificateFault, addresses } = server;
+  if (certificateFault !== undefined) return [`  note    ${certificateFault}\n`];
+  if (settings["public-url"] !== undefined || settings.tls || isLoopback(settings.listen)) return [];
+  const isEvery = /^(?:0\.0\.0\.0|\[::\]):/.test(settings.listen);
+  const port = host.slice(host.lastIndexOf(":"));
+  const others = isEvery ? addresses.map((one) => `${isIP(one) === 6 ? `[${one}]` : one}${port}`) : [];
+  return [
+    ...(others.length > 0 ? [`  others  reach it at ${others.join(", ")}\n`] : []),
+    "  note    docker on other machines wants HTTPS: see --tls-certificate, or its setting insecure-registries\n",
+  ];
+}
+
+function accessLine(settings: Settings, { access }: StartedServer): string {
+  if (access === "open")
+    return `everybody who reaches this address ${settings.access.open === "pull" ? "may only pull" : "may pull and push"}`;
+  return settings.access.open === "pull"
+    ? "everybody may pull; to push, an account is needed"
+    : "accounts only; --open=pull or --open=push would let everybody in";
+}
