@@ -25,6 +25,16 @@ export const commands: CommandTable = [
         summary: "Check that all of it is there and whole",
         load: async () => (await import("./commands/verify.ts")).verify,
       },
+      {
+        words: "backup",
+        summary: "Add a point to a folder of backups",
+        load: async () => (await import("./commands/backup.ts")).backup,
+      },
+      {
+        words: "restore",
+        summary: "Bring a point of a backup back",
+        load: async () => (await import("./commands/restore.ts")).restore,
+      },
     ],
   },
   {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import { errorCode } from "../registry/files/durable.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
-import { lockFolder } from "./lock.ts";
+import { type FolderLock, halfRestored, lockFolder, restoreMark } from "./lock.ts";
 import type { Metadata } from "./metadata/metadata.ts";
 import { schemaVersion } from "./metadata/sqlite/schema.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
@@ -19,8 +19,8 @@ export interface DataFolder {
 
 /**
  * Opens what is in a data folder, for keeping it: a server may be using it meanwhile.
- * @throws RegistryError UNAVAILABLE when there is no store, when it cannot be read, or when a server of another version
- *   is using it
+ * @throws RegistryError UNAVAILABLE when there is no store, when it is no whole one, or when a server of another
+ *   version is using it
  */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
   const path = join(folder, "metadata.db");
@@ -30,6 +30,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
       `there is no Berth's data in ${folder}: it has no metadata.db, choose another folder with --data`,
     );
   }
+  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
   const lock = readVersion(path) < schemaVersion ? await lockOld(folder) : undefined;
   try {
     const metadata = openSqliteMetadata(path);
@@ -53,7 +54,7 @@ function readVersion(path: string): number {
 }
 
 /** Takes a store of an older version, which opening it brings up to date. */
-async function lockOld(folder: string): ReturnType<typeof lockFolder> {
+async function lockOld(folder: string): Promise<FolderLock> {
   try {
     return await lockFolder(folder);
   } catch (cause) {

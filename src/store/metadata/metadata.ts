@@ -5,6 +5,7 @@ import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Page } from "../../registry/registry.ts";
 import type { AccessMetadata } from "./access.ts";
 import type { AuditMetadata } from "./audit.ts";
+import type { BackupMetadata } from "./backup.ts";
 import type { CollectionMetadata } from "./collection.ts";
 import type { Eventually, KeysetPage } from "./eventually.ts";
 import type { ManifestRow } from "./manifest-row.ts";
@@ -145,6 +146,8 @@ export interface Metadata extends TagMetadata {
   readonly collection: CollectionMetadata;
   /** Whether all is as it has to be. */
   readonly verification: VerificationMetadata;
+  /** For backups, and for what is restored from one. */
+  readonly backup: BackupMetadata;
 
   /** @throws RegistryError UNAVAILABLE when nothing can be written any more until a restart */
   requireDurable(): Eventually<void>;

@@ -3,6 +3,7 @@ import type { Metadata } from "../metadata.ts";
 import { plainPolicy, type TagPolicies } from "../tag-policy.ts";
 import { createAccessMetadata } from "./access/access.ts";
 import { createAuditMetadata } from "./audit.ts";
+import { createBackupMetadata } from "./backup.ts";
 import { createBlobMetadata } from "./blobs.ts";
 import { createCollectionMetadata } from "./collection/collection.ts";
 import { openDatabase } from "./database.ts";
@@ -39,6 +40,7 @@ export function openSqliteMetadata(
     audit: createAuditMetadata(database),
     collection: createCollectionMetadata(database),
     verification: createVerificationMetadata(database),
+    backup: createBackupMetadata(database),
     hasRepository: (repository) => repositories.find(repository) !== undefined,
     listRepositories: (page) => repositories.list(page),
     repositoriesNear: (missing) => repositories.near(missing),

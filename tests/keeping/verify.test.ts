@@ -1,9 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { open, readdir } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { runBerth } from "./fixtures/command-lines.ts";
-import { missingOf, pushBlob, pushImage } from "./fixtures/pushes.ts";
-import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
+import { runBerth } from "../fixtures/command-lines.ts";
+import { missingOf, pushBlob, pushImage } from "../fixtures/pushes.ts";
+import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { blobFileOf, flipBit, readWorkLines } from "../fixtures/stored-blobs.ts";
 
 let berth: RunningRegistry;
 
@@ -15,32 +16,14 @@ afterAll(() => berth.stop());
 /** An image of which each test harms another. */
 const push = (tag: string) => pushImage(berth.url, "verify/app", tag, [100_000, 40_000]);
 
-function fileOf(digest: string): string {
-  const encoded = digest.slice(7);
-  return join(berth.data, "blobs", "sha256", encoded.slice(0, 2), encoded);
-}
-
-/** Changes one bit in the middle of a file. */
-async function flipBit(path: string): Promise<void> {
-  await using file = await open(path, "r+");
-  const at = Math.floor((await file.stat()).size / 2);
-  const byte = new Uint8Array(1);
-  await file.read(byte, 0, 1, at);
-  byte[0] = (byte[0] ?? 0) ^ 1;
-  await file.write(byte, 0, 1, at);
-}
+const fileOf = (digest: string) => blobFileOf(berth.data, digest);
 
 /** Runs berth verify beside the server. Resolves to its exit code and the lines of its JSON. */
 async function verify(...flags: readonly string[]) {
   const args = ["verify", "--data", berth.data, "--rate", "0", "--json", ...flags];
   const { exitCode, stdout, stderr } = await runBerth(args);
   expect(stderr).toBe("");
-  const lines = stdout
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line));
-  const faults = lines.filter(({ state }) => state === "fault").map(({ state: _, ...fault }) => fault);
-  return { exitCode, faults, done: lines.at(-1) };
+  return { exitCode, ...readWorkLines(stdout) };
 }
 
 const ask = (digest: string, method = "HEAD") =>

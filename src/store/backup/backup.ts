@@ -1,0 +1,139 @@
+import { open } from "node:fs/promises";
+import { relative, resolve } from "node:path";
+import type { Digest } from "../../oci/digests.ts";
+import { RegistryError } from "../../oci/errors.ts";
+import { hashFile } from "../../registry/files/hash-file.ts";
+import { createHasher } from "../../registry/hash.ts";
+import { createBlobFiles } from "../blobs/files.ts";
+import type { DataFolder } from "../data-folder.ts";
+import { takeLock } from "../lock.ts";
+import type { CollectionMetadata } from "../metadata/collection.ts";
+import type { Fault } from "../metadata/verification.ts";
+import { type CopyCounts, copyBlobs } from "./blobs.ts";
+import type { FileContent } from "./copying.ts";
+import { type Pruned, pruneTarget } from "./pruning.ts";
+import { openSnapshot } from "./snapshot.ts";
+import { beginPoint, blobFolderOf, type NewPoint, type Point, prepareTarget } from "./target.ts";
+
+/** What is backed up, and how. */
+export interface BackupOptions extends Pick<DataFolder, "folder" | "metadata" | "blobs"> {
+  /** A folder of backups, made if it is not there. */
+  readonly target: string;
+  /** How many points are kept; all if absent. */
+  readonly keep?: number | undefined;
+  /** Bytes that are copied a second; without limit if absent. */
+  readonly bytesPerSecond?: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onFault: (fault: Fault) => void;
+  readonly onProgress: (counts: CopyCounts) => void;
+}
+
+/** What a backup did. */
+export interface BackupReport {
+  readonly point: Point;
+  readonly counts: CopyCounts;
+  readonly pruned: Pruned;
+}
+
+/**
+ * Adds a point to a folder of backups: the metadata as they are at one moment, and the blobs that are not there yet. The
+ * server may run meanwhile; nothing is collected until the end. What is interrupted has left no point, but the blobs that
+ * it copied. Blobs that are lost or damaged are told and noted in the point, and all else is backed up.
+ * @throws RegistryError CONFLICT when the target is something else; UNAVAILABLE when another backup writes there;
+ *   STORAGE_FULL; `signal.reason`
+ */
+export async function backUp(options: BackupOptions): Promise<BackupReport> {
+  const { folder, metadata, target, keep } = options;
+  refuseOverlap(folder, target);
+  const lock = await takeLock(target, `another backup to ${target} is under way: wait until it has ended`);
+  try {
+    await prepareTarget(target, await metadata.backup.identity());
+    const { point, counts } = await whileHeld(metadata.collection, `backup to ${target}`, () =>
+      addPoint(options),
+    );
+    const pruned = await pruneTarget(target, keep ?? Number.POSITIVE_INFINITY);
+    return { point, counts, pruned };
+  } finally {
+    lock.release();
+  }
+}
+
+async function addPoint(options: BackupOptions): Promise<{ point: Point; counts: CopyCounts }> {
+  const { metadata, target, blobs } = options;
+  const made = await beginPoint(target, new Date());
+  await metadata.backup.copyInto(made.database);
+  const snapshot = openSnapshot(made.database);
+  try {
+    const lost: Digest[] = [];
+    const counts = await copyBlobs({
+      ...options,
+      ...{ pages: snapshot.pages(), total: snapshot.total, from: blobs },
+      to: createBlobFiles(blobFolderOf(target)),
+      onFault(fault) {
+        lost.push(fault.subject as Digest); // safe: `copyBlobs` tells of blobs by their digests
+        options.onFault(fault);
+      },
+    });
+    return { point: await publish(made, counts, lost), counts };
+  } finally {
+    snapshot.close();
+  }
+}
+
+async function publish(
+  made: NewPoint,
+  { blobs, bytes }: CopyCounts,
+  lost: readonly Digest[],
+): Promise<Point> {
+  return made.publish({ metadata: await sync(made.database), blobs, bytes, lost });
+}
+
+/** Makes a file durable. Resolves to what it holds. */
+async function sync(path: string): Promise<FileContent> {
+  await using file = await open(path, "r+");
+  await file.chmod(0o600); // it has the hashes of passwords, and keys
+  await file.sync();
+  const hasher = createHasher("sha256");
+  const size = await hashFile(file, hasher);
+  return { size, digest: hasher.digest() };
+}
+
+/** A hold lasts for so long, and is renewed so often. Milliseconds. */
+const [holdMs, renewMs] = [3_600_000, 60_000];
+
+/** Runs an action while nothing is collected. @throws RegistryError UNAVAILABLE when the hold was lost */
+async function whileHeld<T>(
+  collection: CollectionMetadata,
+  holder: string,
+  action: () => Promise<T>,
+): Promise<T> {
+  const until = (): Date => new Date(Date.now() + holdMs);
+  const id = await collection.hold(holder, until());
+  let isLost = false;
+  const renew = async (): Promise<void> => {
+    isLost ||= !(await collection.renewHold(id, until()).catch(() => true)); // busy, perhaps: there is time to try again
+  };
+  const timer = setInterval(renew, renewMs);
+  try {
+    const result = await action();
+    await renew();
+    if (!isLost) return result;
+  } finally {
+    clearInterval(timer);
+    await collection.releaseHold(id);
+  }
+  throw new RegistryError(
+    "UNAVAILABLE",
+    "this machine slept for so long that the store was no longer held for the backup: run it again",
+  );
+}
+
+function refuseOverlap(folder: string, target: string): void {
+  const [data, to] = [resolve(folder), resolve(target)];
+  const isInside = (inner: string, outer: string): boolean => !/^\.\.(\/|$)/.test(relative(outer, inner));
+  if (!isInside(to, data) && !isInside(data, to)) return;
+  throw new RegistryError(
+    "CONFLICT",
+    `${target} and the data folder ${folder} contain one another: choose another`,
+  );
+}

@@ -1,0 +1,141 @@
+import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { z } from "zod";
+import type { Digest } from "../../oci/digests.ts";
+import { RegistryError } from "../../oci/errors.ts";
+import { errorCode, makeDurableFolder, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
+import { createBlobFiles } from "../blobs/files.ts";
+import { restoreMark, takeLock } from "../lock.ts";
+import { openSqliteMetadata } from "../metadata/sqlite/sqlite.ts";
+import type { Fault } from "../metadata/verification.ts";
+import { createPacer } from "../verify/pacing.ts";
+import { type CopyCounts, copyBlobs } from "./blobs.ts";
+import { copyVerified } from "./copying.ts";
+import { openSnapshot } from "./snapshot.ts";
+import { blobFolderOf, listPoints, type Point } from "./target.ts";
+
+/** What is restored, and how. */
+export interface RestoreOptions {
+  /** The folder of backups. */
+  readonly target: string;
+  readonly point: Point;
+  /** The data folder: missing, empty, or left by a restore of the same point that was broken off. */
+  readonly folder: string;
+  readonly bytesPerSecond?: number | undefined;
+  readonly signal: AbortSignal;
+  readonly onFault: (fault: Fault) => void;
+  readonly onProgress: (counts: CopyCounts) => void;
+}
+
+const mark = z.object({ point: z.string() });
+
+/** The point whose restore into a folder was broken off, if there is one. */
+export async function unfinishedRestore(folder: string): Promise<string | undefined> {
+  const text = await readFile(join(folder, restoreMark), "utf8").catch((error) => {
+    if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
+  });
+  return text === undefined ? undefined : mark.parse(JSON.parse(text)).point;
+}
+
+/** Chooses a point: by name, or the newest there was at a moment; the newest of all if absent. @throws RegistryError */
+export async function choosePoint(target: string, at?: string | Date): Promise<Point> {
+  const points = await listPoints(target);
+  const fits = ({ name, at: made }: Point): boolean =>
+    at === undefined || (typeof at === "string" ? name === at : new Date(made) <= at);
+  const point = points.filter(fits).at(-1);
+  if (point) return point;
+  const found = points.length === 0 ? "it has none" : `it has ${points.map(({ name }) => name).join(", ")}`;
+  const wanted =
+    at === undefined ? "" : ` ${typeof at === "string" ? at : `of ${at.toISOString()} or before`}`;
+  throw new RegistryError("NAME_UNKNOWN", `there is no point${wanted} in ${target}: ${found}`);
+}
+
+/**
+ * Restores a store to a point. The metadata come last: a folder that is not whole is no store, and the same command goes
+ * on with it. Blobs that the backup lacks, or that it has damaged, are told and noted as lost, and all else is restored.
+ * @throws RegistryError CONFLICT when the folder is not empty; UNAVAILABLE when a Berth is using it; STORAGE_FULL;
+ *   DIGEST_INVALID when the point's metadata are damaged; `signal.reason`
+ */
+export async function restore(options: RestoreOptions): Promise<CopyCounts> {
+  const { target, point, folder } = options;
+  await requireEmpty(folder, point);
+  const lock = await takeLock(folder, `another Berth is using ${folder}: stop it, or restore elsewhere`);
+  try {
+    const marker = join(folder, restoreMark);
+    await writeFile(marker, JSON.stringify({ point: point.name }), { flush: true });
+    await syncFolder(folder);
+    await makeDurableFolder(join(folder, "blobs"));
+    const lost: Digest[] = [];
+    const counts = await restoreBlobs(options, lost);
+    await restoreMetadata(options, lost);
+    await unlinkIfThere(marker);
+    await syncFolder(folder);
+    return counts;
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    throw new RegistryError("UNAVAILABLE", `a part of ${target} is missing: ${String(error)}`, {
+      cause: error,
+    });
+  } finally {
+    lock.release();
+  }
+}
+
+async function restoreBlobs(options: RestoreOptions, lost: Digest[]): Promise<CopyCounts> {
+  const { target, point, folder, onFault } = options;
+  const snapshot = openSnapshot(point.database);
+  try {
+    return await copyBlobs({
+      ...options,
+      ...{ pages: snapshot.pages(), total: snapshot.total },
+      from: createBlobFiles(blobFolderOf(target)),
+      to: createBlobFiles(join(folder, "blobs")),
+      onFault(fault) {
+        lost.push(fault.subject as Digest); // safe: `copyBlobs` tells of blobs by their digests
+        onFault(fault);
+      },
+    });
+  } finally {
+    snapshot.close();
+  }
+}
+
+async function restoreMetadata(
+  { point, folder, signal }: RestoreOptions,
+  lost: readonly Digest[],
+): Promise<void> {
+  const path = join(folder, "metadata.db.restored");
+  for (const ending of ["", "-wal", "-shm"]) await unlinkIfThere(path + ending); // of one that was broken off
+  const reading = { pacer: createPacer(undefined, signal), signal, onBytes: () => {} };
+  const wrong = await copyVerified(point.database, path, point.metadata, reading);
+  if (wrong) {
+    throw new RegistryError(
+      "DIGEST_INVALID",
+      `the metadata of point ${point.name} are damaged (${wrong.detail}): restore another point with --at`,
+    );
+  }
+  const metadata = openSqliteMetadata(path);
+  try {
+    await metadata.backup.adaptRestored(lost);
+  } finally {
+    await metadata.close(); // brings its log into the file
+  }
+  await rename(path, join(folder, "metadata.db"));
+  await syncFolder(folder);
+}
+
+/** @throws RegistryError CONFLICT */
+async function requireEmpty(folder: string, { name }: Point): Promise<void> {
+  const unfinished = await unfinishedRestore(folder);
+  if (unfinished === name) return;
+  if (unfinished !== undefined) {
+    const advice = `go on with --at ${unfinished}, or choose an empty folder`;
+    throw new RegistryError("CONFLICT", `${folder} holds a part of the point ${unfinished}: ${advice}`);
+  }
+  const entries = await readdir(folder).catch((error) => {
+    if (errorCode(error) !== "ENOENT") throw error;
+    return [];
+  });
+  if (entries.every((entry) => entry === "lost+found")) return;
+  throw new RegistryError("CONFLICT", `${folder} is not empty: restore into an empty folder or a new one`);
+}

@@ -1,0 +1,44 @@
+import { Database } from "bun:sqlite";
+import type { Digest } from "../../oci/digests.ts";
+import type { FileContent } from "./copying.ts";
+
+/** The metadata of one moment, in a file that nobody changes. */
+export interface Snapshot {
+  readonly total: { readonly blobs: number; readonly bytes: number };
+  /** The blobs that have files, page by page. */
+  pages(): Iterable<readonly FileContent[]>;
+  /** Whether a blob is among them. */
+  has(digest: Digest): boolean;
+  close(): void;
+}
+
+const pageSize = 500;
+const hasFile = "NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)";
+
+/** @param path a database of this Berth's schema or of an older one's */
+export function openSnapshot(path: string): Snapshot {
+  const db = new Database(path, { readonly: true, strict: true });
+  const total = db
+    .query<{ blobs: number; bytes: number | null }, []>(
+      `SELECT count(*) AS blobs, sum(size) AS bytes FROM blobs WHERE ${hasFile}`,
+    )
+    .get();
+  const page = db.query<FileContent & { id: number }, [number, number]>(
+    `SELECT id, digest, size FROM blobs WHERE id > ? AND ${hasFile} ORDER BY id LIMIT ?`,
+  );
+  const find = db.query<{ id: number }, [string]>("SELECT id FROM blobs WHERE digest = ?");
+  return {
+    total: { blobs: total?.blobs ?? 0, bytes: total?.bytes ?? 0 },
+    *pages() {
+      for (let after = 0; ; ) {
+        const rows = page.all(after, pageSize);
+        const last = rows[rows.length - 1];
+        if (!last) return;
+        yield rows;
+        after = last.id;
+      }
+    },
+    has: (digest) => find.get(digest) !== null,
+    close: () => db.close(),
+  };
+}

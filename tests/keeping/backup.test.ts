@@ -1,0 +1,119 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdir, rm, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { runBerth } from "../fixtures/command-lines.ts";
+import { makeContainerTools } from "../fixtures/container-tools.ts";
+import { writeLayout } from "../fixtures/layouts.ts";
+import { makeTemporaryFolder } from "../fixtures/processes.ts";
+import { missingOf, type PushedImage, pushImage } from "../fixtures/pushes.ts";
+import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { readWorkLines } from "../fixtures/stored-blobs.ts";
+import { isAvailable } from "../programs.ts";
+
+setDefaultTimeout(30_000);
+
+let folder: string;
+let berth: RunningRegistry;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  berth = await startBerth();
+});
+afterAll(async () => {
+  await berth.stop();
+  await rm(folder, { recursive: true });
+});
+
+const push = (tag: string) => pushImage(berth.url, "backup/app", tag, [100_000, 40_000]);
+
+async function run(...args: readonly string[]) {
+  const { exitCode, stdout, stderr } = await runBerth([...args, "--json", "--rate", "0"]);
+  return { exitCode, stderr, ...(stdout === "" ? { faults: [], done: undefined } : readWorkLines(stdout)) };
+}
+const backUp = (name: string, ...flags: readonly string[]) =>
+  run("backup", join(folder, name), "--data", berth.data, ...flags);
+const restore = (name: string, to: string, ...flags: readonly string[]) =>
+  run("restore", join(folder, name), "--data", join(folder, to), ...flags);
+
+/** What a server over a restored folder lacks of images. */
+async function missingIn(data: string, images: readonly PushedImage[]): Promise<readonly string[]> {
+  const restored = await startBerth({ data: join(folder, data) });
+  try {
+    return (await Promise.all(images.map((image) => missingOf(restored.url, image)))).flat();
+  } finally {
+    await restored.stop();
+  }
+}
+
+describe("berth backup and restore", () => {
+  test("restore brings back what was there when the point was made, byte for byte", async () => {
+    const images = [await push("1"), await push("2")];
+    expect(await backUp("main")).toMatchObject({
+      ...{ exitCode: 0, stderr: "", faults: [] },
+      done: { blobs: 4, copied: 4, present: 0 },
+    });
+    const later = await push("3");
+    expect((await restore("main", "restored")).exitCode).toBe(0);
+    expect(await missingIn("restored", images)).toEqual([]);
+    expect((await missingIn("restored", [later])).length).toBeGreaterThan(0);
+    const verified = await run("verify", "--data", join(folder, "restored"));
+    expect(verified).toMatchObject({ exitCode: 0, faults: [], done: { counts: { manifests: 2, blobs: 6 } } });
+  });
+
+  test("backup copies what is new, keeps as many points as it is told, and drops what none of them has", async () => {
+    const target = join(folder, "kept");
+    const first = await push("first");
+    const one = await backUp("kept");
+    for (const digest of first.blobs.slice(1)) {
+      const path = `/v2/backup/app/manifests/${first.digest}`;
+      await fetch(berth.url + path, { method: "DELETE" });
+      await fetch(`${berth.url}/v2/backup/app/blobs/${digest}`, { method: "DELETE" });
+    }
+    await push("second");
+    const two = await backUp("kept");
+    expect(two.done).toMatchObject({ copied: 2, present: one.done.blobs });
+    const listed = await runBerth(["restore", target, "--list"]);
+    expect(listed.stdout.split("\n").map((line) => line.split(" ")[0])).toEqual([
+      ...["POINT", one.done.point, two.done.point, ""],
+    ]);
+    const three = await backUp("kept", "--keep", "1");
+    expect(three.done.removed.points).toEqual([one.done.point, two.done.point]);
+    expect(await readdir(join(target, "points"))).toEqual([three.done.point]);
+  });
+});
+
+test.skipIf(!isAvailable("skopeo"))(
+  "skopeo pulls the digest that it pushed from a store that was lost and restored",
+  async () => {
+    const tools = await makeContainerTools([]);
+    const data = join(folder, "lost");
+    try {
+      const image = { folder: join(folder, "image"), layers: [16, 200_000], seed: "lost" };
+      const digest = await writeLayout({ ...image, platforms: ["linux/amd64"] });
+      const before = await startBerth({ data });
+      const flags = ["--dest-tls-verify=false", "--src-tls-verify=false"];
+      await tools.skopeo(
+        "copy",
+        ...flags,
+        `oci:${image.folder}:latest`,
+        `docker://${before.host}/lost/app:1`,
+      );
+      const target = join(folder, "of-lost");
+      expect((await run("backup", target, "--data", data)).exitCode).toBe(0);
+      await before.stop();
+      await rm(data, { recursive: true });
+      expect((await run("restore", target, "--data", data)).exitCode).toBe(0);
+      const after = await startBerth({ data });
+      await tools.skopeo(
+        "copy",
+        ...flags,
+        `docker://${after.host}/lost/app@${digest}`,
+        `dir:${join(folder, "pulled")}`,
+      );
+      expect((await stat(join(folder, "pulled", "manifest.json"))).size).toBeGreaterThan(0);
+      await after.stop();
+    } finally {
+      await tools.remove();
+    }
+  },
+);
