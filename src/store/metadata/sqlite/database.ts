@@ -1,4 +1,4 @@
-import { Database } from "bun:sqlite";
+import { Database, type Statement } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { RegistryError } from "../../../oci/errors.ts";
 import { errorCode } from "../../../registry/files/durable.ts";
@@ -44,16 +44,26 @@ export function openDatabase(path: string): SqliteDatabase {
   // The log is there once something was written since the last clean close.
   if (!existsSync(`${path}-wal`)) db.run(`PRAGMA user_version = ${currentVersion(db)}`);
   const journal = openJournal(`${path}-wal`);
+  const statements: Statement[] = [];
   return {
     db,
-    prepare: <Row, Parameters extends Bindings>(sql: string): Prepared<Row, Parameters> =>
+    prepare<Row, Parameters extends Bindings>(sql: string): Prepared<Row, Parameters> {
+      const statement = db.prepare(sql);
+      statements.push(statement);
       // Safe: the same functions, whose types bun-types makes conditional on Parameters.
-      db.prepare(sql) as unknown as Prepared<Row, Parameters>,
+      return statement as unknown as Prepared<Row, Parameters>;
+    },
     write: createWriter(db, journal),
     requireDurable() {
       if (journal.failure) throw notDurable(journal.failure);
     },
-    close: () => close(db, journal),
+    async close() {
+      await journal.close();
+      // With a statement left, SQLite would go on with the file until that is collected: whoever moves the file would
+      // have it written to.
+      for (const statement of statements) statement.finalize();
+      db.close(true);
+    },
   };
 }
 
@@ -92,11 +102,6 @@ function createWriter(db: Database, journal: Journal): SqliteDatabase["write"] {
     });
     return result;
   };
-}
-
-async function close(db: Database, journal: Journal): Promise<void> {
-  await journal.close();
-  db.close();
 }
 
 // What the system could not write it may have dropped: no later success would prove anything.
