@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { writeFile } from "node:fs/promises";
+import { readdir, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import {
   blobOf,
@@ -14,6 +14,10 @@ import {
 } from "../../../tests/fixtures/collections.ts";
 import { parseRepositoryName, parseTag } from "../../oci/names.ts";
 import { digestOf } from "../../registry/hash.ts";
+import { streamOf } from "../../registry/streams.ts";
+import { createBlobFiles } from "../blobs/files.ts";
+import { createUploadFiles } from "../upload-files.ts";
+import { createUploads } from "../uploads.ts";
 
 const app = parseRepositoryName("team/app");
 const other = parseRepositoryName("team/other");
@@ -100,6 +104,43 @@ describe("a collection", () => {
       { graceMs: day, toldMs: 0, uploadedMs: 0 },
     ));
 
+  test("keeps what one deleted image needs when the time of another one is over", () =>
+    withStore(
+      async ({ registry, store: { metadata } }) => {
+        const { collection } = metadata;
+        const [first, second] = [
+          await pushImage(registry, app, [], [config, layer]),
+          await pushImage(registry, app, [], [layer, config]),
+        ];
+        await registry.deleteManifest(app, first);
+        const [removed] = await collection.manifestFacts(first, 1);
+        const at = removed?.kind === "removed" ? removed.removedAt.getTime() : 0;
+        while (Date.now() <= at); // a millisecond
+        await registry.deleteManifest(app, second);
+        const { id } = await collection.startRun("test", hour);
+        const step = await collection.collect(id, { now: at + hour, graceMs: hour });
+        expect(step).toMatchObject({ manifests: 1, links: 0, blobs: 0 });
+        const request = { kind: "undelete-manifest", digest: second } as const;
+        await metadata.changeTags(app, request, { actor: "a" });
+        expect((await registry.resolveBlob(app, digestOf(layer))).size).toBe(fileSize);
+      },
+      { ...keepNothing, graceMs: hour },
+    ));
+
+  test("keeps what a deleted image needs when the last other repository gives it up", () =>
+    withStore(
+      async ({ registry, store: { metadata }, collect }) => {
+        const digest = await pushImage(registry, app, [], [config, layer]);
+        for (const blob of [config, layer]) await registry.mountBlob(other, digestOf(blob));
+        await registry.deleteManifest(app, digest);
+        for (const blob of [config, layer]) await registry.deleteBlob(app, digestOf(blob));
+        expect(await collect(minute)).toMatchObject({ links: 2, blobs: 0 });
+        await metadata.changeTags(app, { kind: "undelete-manifest", digest }, { actor: "a" });
+        expect((await registry.getBlob(app, digestOf(layer))).descriptor.size).toBe(fileSize);
+      },
+      { ...keepNothing, graceMs: hour },
+    ));
+
   test("removes uploads that no manifest came for, once their lease is over", () =>
     withStore(
       async ({ registry, collect, filesOnDisk }) => {
@@ -114,6 +155,22 @@ describe("a collection", () => {
       },
       { ...keepNothing, uploadedMs: hour },
     ));
+
+  test("removes no file while somebody holds the store since it was decided", () =>
+    withStore(async ({ registry, store: { metadata, collector }, filesOnDisk }) => {
+      await putBlob(registry, app, layer);
+      const { collection } = metadata;
+      const { id } = await collection.startRun("test", 0);
+      await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
+      const files = await collection.listRemovedFiles(9);
+      const hold = await collection.hold("backup to /backups", new Date(Date.now() + hour));
+      expect(await collection.withdrawFiles(files, () => {})).toBeUndefined();
+      await collection.releaseHold(hold);
+      await collection.endRun(id, "done");
+      await (await collector.start({ actor: "test" })).ended;
+      expect(await filesOnDisk()).toEqual([]);
+      expect((await collection.backlog()).total).toMatchObject({ blobs: 1, bytes: fileSize });
+    }));
 
   test("does nothing while somebody holds the store, and goes on afterwards", () =>
     withStore(async ({ registry, collect, store: { metadata, collector }, filesOnDisk }) => {
@@ -235,16 +292,21 @@ describe("the known killers", () => {
     }));
 
   test("a file is taken away between its upload and its link", () =>
-    withStore(async ({ registry, store: { metadata }, filesOnDisk, folder }) => {
+    withStore(async ({ store: { metadata }, filesOnDisk, folder }) => {
       const digest = digestOf(layer);
-      let asked = 0;
-      const linked = await metadata.linkStoredBlob(app, { digest, size: fileSize }, 0, () => {
-        asked++;
-        return false;
+      const blobs = createBlobFiles(join(folder, "blobs"));
+      const sessions = createUploadFiles({ folder: join(folder, "uploads"), slot: 0, slots: 1, maxOpen: 9 });
+      let taken = 0;
+      const { putBlob: put } = createUploads({
+        ...{ sessions, blobs, stallMs: minute },
+        link: async (repository, blob, received, isThere) => {
+          if (taken++ === 0) await unlink(blobs.pathOf(digest)); // as a collection in another worker does
+          return metadata.linkStoredBlob(repository, blob, received, isThere);
+        },
       });
-      expect([linked, asked, await metadata.findBlob(digest)]).toEqual([false, 1, undefined]);
-      await writeFile(join(folder, "uploads", "stray"), ""); // nothing of the upload itself is left
-      await putBlob(registry, app, layer);
+      await put(app, { digest, size: fileSize }, streamOf(layer));
+      expect(taken).toBe(2);
       expect(await filesOnDisk()).toEqual([digest]);
+      expect(await readdir(join(folder, "uploads"))).toEqual([]);
     }));
 });

@@ -22,11 +22,15 @@ export function createRemovedFiles(
     listRemovedFiles: (limit) => list.all(limit),
     withdrawFiles: (files, take) =>
       write(() => {
-        if (isHeld()) return [];
-        const taken = files.filter(
-          ({ id, digest }) => find.get(id) !== null && cameBack.get(digest) === null,
-        );
-        for (const file of taken) take(file);
+        if (isHeld()) return undefined;
+        const taken: RemovedFile[] = [];
+        for (const file of files) {
+          if (find.get(file.id) === null) continue;
+          if (cameBack.get(file.digest) === null) {
+            take(file);
+            taken.push(file);
+          } else forget.get(file.id);
+        }
         return taken;
       }),
     forgetFiles: (run, files) =>
