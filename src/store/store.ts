@@ -9,6 +9,7 @@ import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
 import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
+import { removeHalfStored } from "./blobs/half-stored.ts";
 import type { BlobPlace } from "./blobs/place.ts";
 import { createFileRemoval } from "./blobs/removal.ts";
 import { type Collector, createCollector } from "./collection/collector.ts";
@@ -85,7 +86,10 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const noCheckpoint = (why: string): void => troubled(`the log of the metadata cannot be shortened: ${why}`);
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
-  const sessions = createUploadFiles({ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads });
+  const sessions = createUploadFiles({
+    ...{ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads },
+    leaving: (path) => removeHalfStored(path, blobs, metadata.collection),
+  });
   if (!options.isBeside) await sessions.recover();
   const place: BlobPlace = { blobs, link: metadata.linkStoredBlob };
   const uploads = createUploads({
@@ -98,8 +102,9 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   });
   const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
   if (slot === 0 && !options.isBeside) await files.recover();
+  if (!options.isBeside) await metadata.collection.interruptRuns(slot, slots);
   const collector = createCollector({
-    ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, troubled },
+    ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, slot, troubled },
   });
   // What is read beside a server is read by its owner, who pulls nothing.
   const pulls = createPullMemory(async (records) => {

@@ -46,11 +46,14 @@ export interface UploadFilesOptions {
   readonly slot: number;
   readonly slots: number;
   readonly maxOpen: number;
+  /** Told of a file before it is given up that has another name: it was on the way to being a blob. */
+  readonly leaving?: (path: string) => Promise<void>;
 }
 
 const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesOptions): UploadFiles {
+export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
+  const { folder, slot, slots, maxOpen, leaving } = options;
   const claims = slots === 1 ? createOwnClaims() : createSharedClaims(slot, slots);
   let counted = { at: 0, count: 0 };
   let counting: Promise<void> | undefined;
@@ -140,6 +143,7 @@ export function createUploadFiles({ folder, slot, slots, maxOpen }: UploadFilesO
         const path = join(folder, entry.name);
         const found = await stat(path).catch(() => undefined); // it ended meanwhile
         if (!found || found.mtimeMs > oldest) continue;
+        if (found.nlink > 1) await leaving?.(path);
         await unlink(path).catch(() => {}); // likewise
         expired++;
       }

@@ -225,7 +225,8 @@ async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array> 
   return bytes;
 }
 
-async function digestOfFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
+/** The digest of an open file, read from its beginning. */
+export async function digestOfFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
   const hasher = createHasher(algorithm);
   await hashFile(handle, hasher);
   return hasher.digest();

@@ -40,7 +40,7 @@ async function collectBeside(
   for (let run = 0; !state.isOver; run++) {
     const { metadata, collector } = stores[run % stores.length] as Store; // safe: there is one at least
     const { collection } = metadata;
-    const { id } = await collection.startRun("model", keep.graceMs);
+    const { id } = await collection.startRun({ actor: "model", graceMs: keep.graceMs, slot: 0 });
     const now = keep.toldMs === 0 ? Date.now() : state.since + keep.toldMs;
     await collection.collect(id, { now, graceMs: keep.graceMs });
     await collection.endRun(id, "done");

@@ -61,13 +61,13 @@ async function syncNames(folder: string, root: string): Promise<void> {
 }
 
 async function linkFile(path: string, target: string, folder: string): Promise<boolean> {
-  for (;;) {
+  for (let hasFolder = false; ; hasFolder = true) {
     try {
       await link(path, target);
       return true;
     } catch (error) {
       if (errorCode(error) === "EEXIST") return false;
-      if (errorCode(error) !== "ENOENT") throw error;
+      if (errorCode(error) !== "ENOENT" || hasFolder) throw error; // it is `path` that is not there
       await makeDurableFolder(folder);
     }
   }

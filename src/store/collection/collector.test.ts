@@ -117,7 +117,7 @@ describe("a collection", () => {
         const at = removed?.kind === "removed" ? removed.removedAt.getTime() : 0;
         while (Date.now() <= at); // a millisecond
         await registry.deleteManifest(app, second);
-        const { id } = await collection.startRun("test", hour);
+        const { id } = await collection.startRun({ actor: "test", graceMs: hour, slot: 0 });
         const step = await collection.collect(id, { now: at + hour, graceMs: hour });
         expect(step).toMatchObject({ manifests: 1, links: 0, blobs: 0 });
         const request = { kind: "undelete-manifest", digest: second } as const;
@@ -160,7 +160,7 @@ describe("a collection", () => {
     withStore(async ({ registry, store: { metadata, collector }, filesOnDisk }) => {
       await putBlob(registry, app, layer);
       const { collection } = metadata;
-      const { id } = await collection.startRun("test", 0);
+      const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
       await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
       const files = await collection.listRemovedFiles(9);
       const hold = await collection.hold("backup to /backups", new Date(Date.now() + hour));
@@ -280,7 +280,7 @@ describe("the known killers", () => {
     withStore(async ({ registry, store: { metadata, collector }, filesOnDisk }) => {
       await putBlob(registry, app, layer);
       const { collection } = metadata;
-      const { id } = await collection.startRun("test", 0);
+      const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
       await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
       await collection.endRun(id, "done");
       const [file] = await collection.listRemovedFiles(9);

@@ -8,6 +8,8 @@ export interface CollectorOptions {
   readonly files: FileRemoval;
   /** What was removed can be brought back for so long, in milliseconds. */
   readonly graceMs: number;
+  /** The number of this worker process. */
+  readonly slot: number;
   /** Told why a run failed; the next one goes on. */
   readonly troubled: (what: string) => void;
 }
@@ -47,7 +49,7 @@ const restFactor = 4;
 const leastRestMs = 5;
 const mostRestMs = 250;
 
-export function createCollector({ metadata, files, graceMs, troubled }: CollectorOptions): Collector {
+export function createCollector({ metadata, files, graceMs, slot, troubled }: CollectorOptions): Collector {
   const closing = new AbortController();
   let running: Promise<void> = Promise.resolve();
 
@@ -89,7 +91,7 @@ export function createCollector({ metadata, files, graceMs, troubled }: Collecto
   };
 
   const start: Collector["start"] = async ({ actor, graceMs: grace = graceMs }) => {
-    const started = await metadata.startRun(actor, grace);
+    const started = await metadata.startRun({ actor, graceMs: grace, slot });
     if (!started.isNew) return { ...started, ended: Promise.resolve() };
     const ended = run(started.id, grace);
     running = Promise.all([running, ended]).then(() => {});

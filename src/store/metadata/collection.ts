@@ -49,6 +49,14 @@ export interface CollectionRun extends Collected {
   readonly outcome?: CollectionOutcome;
 }
 
+/** Who begins a run. */
+export interface NewRun {
+  readonly actor: string;
+  readonly graceMs: number;
+  /** The worker process that runs it. */
+  readonly slot: number;
+}
+
 export type CollectionOutcome = "done" | "held" | "stopped" | "failed" | "interrupted";
 
 /** What waits for collection. What there may be many of is counted up to {@link mostCounted}. */
@@ -95,6 +103,8 @@ export interface CollectionMetadata {
    * `listRemovedFiles`.
    */
   collect(run: number, rules: CollectionRules): Promise<CollectionStep>;
+  /** A file that was to become a blob, and did not: it is to be removed, unless the blob is there after all. */
+  addRemovedFile(digest: Digest, size: number): Promise<void>;
   /** Files to remove, at most `limit`. */
   listRemovedFiles(limit: number): Eventually<readonly RemovedFile[]>;
   /**
@@ -110,7 +120,9 @@ export interface CollectionMetadata {
   forgetFiles(run: number, files: readonly RemovedFile[]): Promise<void>;
 
   /** Begins a run, unless another one goes on, which it then tells. */
-  startRun(actor: string, graceMs: number): Promise<{ readonly id: number; readonly isNew: boolean }>;
+  startRun(run: NewRun): Promise<{ readonly id: number; readonly isNew: boolean }>;
+  /** Ends the runs of a worker process that begins, and of those that are no more: they ended with theirs. */
+  interruptRuns(slot: number, slots: number): Promise<void>;
   endRun(id: number, outcome: CollectionOutcome): Promise<void>;
   getRun(id: number): Eventually<CollectionRun | undefined>;
   /** The latest runs, newest first. */

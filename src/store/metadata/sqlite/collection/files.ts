@@ -2,7 +2,10 @@ import type { CollectionMetadata, RemovedFile } from "../../collection.ts";
 import type { SqliteDatabase } from "../database.ts";
 import type { CountCollected } from "./reviews.ts";
 
-type RemovedFiles = Pick<CollectionMetadata, "listRemovedFiles" | "withdrawFiles" | "forgetFiles">;
+type RemovedFiles = Pick<
+  CollectionMetadata,
+  "addRemovedFile" | "listRemovedFiles" | "withdrawFiles" | "forgetFiles"
+>;
 
 /** Files whose blobs have no row any more. */
 export function createRemovedFiles(
@@ -18,7 +21,14 @@ export function createRemovedFiles(
     "SELECT id FROM blobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)",
   );
   const forget = prepare<{ size: number }, [number]>("DELETE FROM removed_files WHERE id = ? RETURNING size");
+  const add = prepare<null, [string, number]>(
+    "INSERT OR IGNORE INTO removed_files (digest, size) VALUES (?, ?)",
+  );
   return {
+    addRemovedFile: (digest, size) =>
+      write(() => {
+        if (cameBack.get(digest) === null) add.run(digest, size);
+      }),
     listRemovedFiles: (limit) => list.all(limit),
     withdrawFiles: (files, take) =>
       write(() => {

@@ -19,7 +19,10 @@ interface Row extends Collected {
 
 /** What collections did. */
 export interface Runs {
-  readonly metadata: Pick<CollectionMetadata, "startRun" | "endRun" | "getRun" | "listRuns">;
+  readonly metadata: Pick<
+    CollectionMetadata,
+    "startRun" | "endRun" | "interruptRuns" | "getRun" | "listRuns"
+  >;
   readonly count: CountCollected;
   total(): Collected;
 }
@@ -33,8 +36,12 @@ export function createRuns({ prepare, write }: SqliteDatabase): Runs {
   const interrupt = prepare<null, []>(
     "UPDATE collection_runs SET ended_at = alive_at, outcome = 'interrupted' WHERE ended_at IS NULL",
   );
-  const insert = prepare<{ id: number }, [string, number, number]>(
-    "INSERT INTO collection_runs (actor, grace, started_at, alive_at) VALUES (?1, ?2, ?3, ?3) RETURNING id",
+  const goingIn = prepare<{ id: number }, [number, number]>(
+    "SELECT id FROM collection_runs WHERE ended_at IS NULL AND (slot = ? OR slot >= ?)",
+  );
+  const insert = prepare<{ id: number }, [string, number, number, number]>(
+    `INSERT INTO collection_runs (actor, grace, slot, started_at, alive_at) VALUES (?1, ?2, ?3, ?4, ?4)
+     RETURNING id`,
   );
   const trim = prepare<null, [number]>("DELETE FROM collection_runs WHERE id <= ?");
   const add = prepare<null, [number, number, number, number, number, number]>(
@@ -53,17 +60,22 @@ export function createRuns({ prepare, write }: SqliteDatabase): Runs {
 
   return {
     metadata: {
-      startRun: (actor, graceMs) =>
+      startRun: ({ actor, graceMs, slot }) =>
         write(() => {
           const now = Date.now();
           const other = going.get(now - silentMs);
           if (other) return { id: other.id, isNew: false };
           interrupt.run();
-          const row = insert.get(actor, graceMs, now);
+          const row = insert.get(actor, graceMs, slot, now);
           if (!row) throw new Error("INSERT returned no row");
           trim.run(row.id - remembered);
           return { id: row.id, isNew: true };
         }),
+      async interruptRuns(slot, slots) {
+        const dead = goingIn.all(slot, slots);
+        if (dead.length > 0)
+          await write(() => dead.forEach(({ id }) => void end.run(Date.now(), "interrupted", id)));
+      },
       endRun: (id, outcome) => write(() => void end.run(Date.now(), outcome, id)),
       getRun: (id) => toRun(get.get(id)),
       listRuns: (limit) => list.all(limit).flatMap((row) => toRun(row) ?? []),

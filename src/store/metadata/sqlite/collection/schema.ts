@@ -74,6 +74,7 @@ export const collectionTables = `
   CREATE TABLE collection_runs (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     actor TEXT NOT NULL,
+    slot INTEGER NOT NULL,
     grace INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     alive_at INTEGER NOT NULL,
