@@ -20,7 +20,7 @@ const executables = { "linux/amd64": "linux-x64", "linux/arm64": "linux-arm64" }
 
 const { values } = read();
 if (values.help) console.log(help);
-else process.exitCode = await makeImage(values);
+else process.exitCode = await makeImage(values).catch((error) => fail(`npm run image: ${error.message}`));
 
 function read() {
   const text = { type: "string" };

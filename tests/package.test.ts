@@ -181,6 +181,32 @@ function startChromium(url: string, profile: string): BackgroundProcess {
   return startProcess(programPath("chromium"), [...flags, `--user-data-dir=${profile}`, url]);
 }
 
+describe("what is packed", () => {
+  test("the package has what runs and what tells about it, and nothing else", async () => {
+    const [archive = ""] = (await readdir(folder)).filter((name) => name.endsWith(".tgz"));
+    const names = (await succeed("tar", ["-tzf", join(folder, archive)])).split("\n");
+    const files = names.map((name) => name.replace(/^package\//, ""));
+    const expected = [
+      /^(?:package\.json|README\.md|CHANGELOG\.md|LICENSE)$/,
+      /^bin\/(?:berth|program|runtime)\.mjs$/,
+      /^dist\/program\/[\w-]+\.js(?:\.jsc)?$/,
+      /^dist\/library\/[\w/-]+(?:\.d\.ts|\.js)$/,
+      /^src\/(?:client|layout|oci|registry)\/(?!contract)[\w/-]+\.ts$/,
+      /^docs\/[\w/-]+\.md$/,
+    ];
+    expect(files.filter((file) => !expected.some((pattern) => pattern.test(file)))).toEqual([]);
+    for (const pattern of expected) expect(files.some((file) => pattern.test(file))).toBe(true);
+  });
+
+  test.each(["oci", "registry", "layout", "client", "client/docker-credentials"])(
+    "berth/%s is found by Bun, which takes the sources",
+    async (name) => {
+      const script = `console.log(Object.keys(await import("berth/${name}")).length > 0)`;
+      expect(await succeed(process.execPath, ["--eval", script], { cwd: join(folder, "app") })).toBe("true");
+    },
+  );
+});
+
 describe("the package's command", () => {
   test("berth serves and answers", async () => {
     const bin = join(folder, "app", "node_modules", ".bin", "berth");

@@ -25,26 +25,34 @@ const { values: options, positionals } = parseArgs({
   allowPositionals: true,
 });
 const { output = "", ...told } = options;
-const origin = originOf(process.env, told);
 const folder = join(output, "layout");
-await rm(folder, { recursive: true, force: true });
-await mkdir(output, { recursive: true });
-const place = { registry: openLayout(folder).at(plainPlace.registry), repository: plainPlace.repository };
+const place: Place = {
+  registry: openLayout(folder).at(plainPlace.registry),
+  repository: plainPlace.repository,
+};
 
-const images: PutImage[] = [];
-for (const given of positionals) images.push(await makeImage(place, given, origin));
-const index = await putIndex(
-  place,
-  images.map(({ descriptor }) => descriptor),
-  origin,
-  tags,
-);
-console.log(`berth ${version} ${index.digest}`);
-for (const image of images) await finish(image);
-console.log(`layout  ${folder}`);
+try {
+  await main();
+} catch (error) {
+  console.error(`npm run image: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+}
+
+async function main(): Promise<void> {
+  const origin = originOf(process.env, told);
+  await rm(folder, { recursive: true, force: true });
+  await mkdir(output, { recursive: true });
+  const images: PutImage[] = [];
+  for (const given of positionals) images.push(await makeImage(given, origin));
+  const descriptors = images.map(({ descriptor }) => descriptor);
+  const { digest } = await putIndex(place, descriptors, origin, tags);
+  console.log(`berth ${version} ${digest}`);
+  for (const image of images) await finish(image);
+  console.log(`layout ${folder}`);
+}
 
 /** @param given an architecture and its executable: `amd64=dist/executables/berth-linux-x64` */
-async function makeImage(to: Place, given: string, from: ImageOrigin): Promise<PutImage> {
+async function makeImage(given: string, origin: ImageOrigin): Promise<PutImage> {
   const [architecture = "", path = ""] = given.split("=");
   const program = await readFile(path);
   const kept = join(root, "node_modules", ".cache", "berth-packages");
@@ -52,7 +60,7 @@ async function makeImage(to: Place, given: string, from: ImageOrigin): Promise<P
   const entries = baseFiles(program, packages);
   const license = await readFile(join(root, "LICENSE"));
   return putImage(
-    to,
+    place,
     architecture,
     [
       { entries, comment: `from packages of Debian: ${packages.map((one) => one.name).join(", ")}` },
@@ -64,7 +72,7 @@ async function makeImage(to: Place, given: string, from: ImageOrigin): Promise<P
         comment: `berth ${version}`,
       },
     ],
-    from,
+    origin,
   );
 }
 
