@@ -23,7 +23,12 @@ export const commands: CommandTable = [
       {
         words: "verify",
         summary: "Check that all of it is there and whole",
-        load: async () => (await import("./commands/verify.ts")).verify,
+        load: async () => (await import("./commands/verify/run.ts")).verify,
+      },
+      {
+        words: "verify status",
+        summary: "Show what a server found when it read all of its data",
+        load: async () => (await import("./commands/verify/status.ts")).verifyStatus,
       },
       {
         words: "backup",

@@ -21,6 +21,8 @@ describe("renderMetrics", () => {
       totals,
       collection,
       openUploads: 7,
+      verifications: [],
+      lostBlobs: 0,
       repositories: [{ repository: parseRepositoryName("team/app"), bytesReceived: 8, bytesSaved: 9 }],
     });
     for (const line of [
@@ -50,6 +52,8 @@ describe("renderMetrics", () => {
     const lines = renderMetrics([metrics.snapshot()], {
       totals,
       openUploads: 0,
+      verifications: [],
+      lostBlobs: 0,
       collection,
       repositories: [],
     })

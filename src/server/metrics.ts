@@ -1,5 +1,6 @@
 import type { CollectionBacklog } from "../store/metadata/collection.ts";
 import type { RepositoryStatistics, StoreTotals } from "../store/metadata/metadata.ts";
+import type { VerificationRow } from "../store/metadata/verification.ts";
 
 /** Upper bounds of the buckets of a request's duration, milliseconds. */
 const bounds = [1, 5, 25, 100, 500, 2500, 10_000, 60_000];
@@ -77,6 +78,9 @@ export interface StoreFigures {
   /** Shown each by itself; a few at most, for each is two series. */
   readonly repositories: readonly RepositoryStatistics[];
   readonly collection: CollectionBacklog;
+  /** The newest first. */
+  readonly verifications: readonly VerificationRow[];
+  readonly lostBlobs: number;
 }
 
 /** The content type of {@link renderMetrics}. */
@@ -85,7 +89,7 @@ export const metricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 /** Writes the sums of several processes in Prometheus' text format. */
 export function renderMetrics(
   snapshots: readonly Snapshot[],
-  { totals, openUploads, repositories, collection }: StoreFigures,
+  { totals, openUploads, repositories, collection, verifications, lostBlobs }: StoreFigures,
 ): string {
   const lines: string[] = [];
   const family = (name: string, type: string, help: string, samples: readonly [string, number][]): void => {
@@ -147,6 +151,8 @@ export function renderMetrics(
   single("berth_store_repositories", "gauge", "Repositories in the store", totals.repositories);
   single("berth_uploads_open", "gauge", "Upload sessions that are open", openUploads);
   for (const [name, type, help, value] of collectionFigures(collection)) single(name, type, help, value);
+  single("berth_lost_blobs", "gauge", "Blobs whose bytes are known to be lost or damaged", lostBlobs);
+  for (const [name, help, value] of verificationFigures(verifications)) single(name, "gauge", help, value);
   single(
     "berth_process_resident_memory_bytes",
     "gauge",
@@ -178,6 +184,17 @@ function collectionFigures(backlog: CollectionBacklog): readonly [string, string
     ["berth_gc_files", "gauge", "Files that are to be removed", files],
     ["berth_gc_file_bytes", "gauge", "Bytes of files that are to be removed", fileBytes],
     ["berth_gc_holds", "gauge", "Who keeps collections from removing anything", holds.length],
+  ];
+}
+
+/** Of the last verification that read everything; zero while there was none. */
+function verificationFigures(rows: readonly VerificationRow[]): readonly [string, string, number][] {
+  const last = rows.find(({ finishedAt }) => finishedAt !== undefined);
+  const { faults = 0, mended = 0, bytes = 0 } = last?.counts ?? {};
+  return [
+    ["berth_verified_timestamp_seconds", "When the last verification ended", (last?.finishedAt ?? 0) / 1000],
+    ["berth_verified_bytes", "Bytes of blobs that the last verification read", bytes],
+    ["berth_verified_faults", "What the last verification found wrong and did not mend", faults - mended],
   ];
 }
 

@@ -20,6 +20,7 @@ import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
+import { startVerifying } from "./verifying.ts";
 import { createVersionIndexing } from "./version-indexing.ts";
 
 /** A server that listens, in one process or several. */
@@ -134,6 +135,7 @@ async function compose(
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
   if (slot === 0) indexing.restart();
+  if (slot === 0) closing.push(startVerifying(store, settings, log).stop);
   closing.push(
     indexing.stop,
     feed.close,
@@ -235,6 +237,8 @@ function createPages(
         openUploads: await store.uploads.count(),
         repositories: busiest.filter(({ repository }) => mayRead(repository)),
         collection: await store.metadata.collection.backlog(),
+        verifications: await store.metadata.verification.list(shownVerifications),
+        lostBlobs: await store.metadata.verification.countLost(),
       };
       return new Response(renderMetrics(await everySnapshot(), figures), {
         headers: { "content-type": metricsContentType },
@@ -242,6 +246,9 @@ function createPages(
     },
   };
 }
+
+/** Verifications among which the metrics find the last whole one: all that are remembered. */
+const shownVerifications = 20;
 
 /** Writes down now and then when manifests were pulled. */
 function startFlushing(store: Store, log: Log) {

@@ -9,6 +9,7 @@ import { collectionSettings } from "./collection-settings.ts";
 import { logLevels } from "./log.ts";
 import { oidcSettings, workloadRule } from "./login-settings.ts";
 import { sizeSetting } from "./sizes.ts";
+import { verifySettings } from "./verify-settings.ts";
 
 const quota = z.strictObject({
   repositories: z.array(repositoryPattern).min(1),
@@ -67,6 +68,7 @@ const schema = z.strictObject({
   quotas: z.array(quota).default([]),
   limits: z.array(requestLimit).default([]),
   gc: collectionSettings,
+  verify: verifySettings,
   "max-open-uploads": z.coerce.number().int().min(1).default(10_000),
   "upload-expiry-hours": z.coerce.number().positive().default(24),
   "stall-seconds": z.coerce.number().positive().default(60),
@@ -101,6 +103,8 @@ export const settingPaths = [
   "gc.grace",
   "gc.lease",
   "gc.every",
+  "verify.every",
+  "verify.rate",
   "max-open-uploads",
   "upload-expiry-hours",
   "stall-seconds",

@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readdir } from "node:fs/promises";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { runBerth } from "../fixtures/command-lines.ts";
+import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { missingOf, pushBlob, pushImage } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
 import { blobFileOf, flipBit, readWorkLines } from "../fixtures/stored-blobs.ts";
+
+setDefaultTimeout(30_000);
 
 let berth: RunningRegistry;
 
@@ -72,5 +75,41 @@ describe("berth verify", () => {
     await pushBlob(berth.url, "verify/other", whole);
     expect(await missingOf(berth.url, image)).toEqual([]);
     expect((await verify()).exitCode).toBe(0);
+  });
+});
+
+describe("the server's own verification", () => {
+  test("takes a damaged blob out of use, logs it, counts it and shows it", async () => {
+    const folder = await makeTemporaryFolder();
+    const config = join(folder, "berth.yaml");
+    await Bun.write(config, "verify: { every: 1s, rate: 1GB }\n");
+    const options = { data: join(folder, "data"), args: ["--config", config] };
+    try {
+      const first = await startBerth({ data: options.data });
+      const image = await pushImage(first.url, "own/app", "1", [100_000]);
+      await first.stop();
+      const [, digest = ""] = image.blobs;
+      await flipBit(blobFileOf(options.data, digest));
+      const server = await startBerth(options);
+      await server.process.waitForOutput(new RegExp(`"kind":"blob-damaged","subject":"${digest}"`));
+      expect((await fetch(`${server.url}/v2/own/app/blobs/${digest}`, { method: "HEAD" })).status).toBe(404);
+      await server.process.waitForOutput(/verified the store/);
+      const status = await runBerth(["verify", "status", server.host, "--json"], { env: { HOME: folder } });
+      const { lostBlobs, verifications } = JSON.parse(status.stdout);
+      expect([status.exitCode, lostBlobs]).toEqual([1, 1]);
+      const { id } = verifications.find(
+        ({ finishedAt }: { finishedAt?: string }) => finishedAt !== undefined,
+      );
+      const shown = await runBerth(["verify", "status", server.host, "--faults", `${id}`], {
+        env: { HOME: folder },
+      });
+      expect(shown.stdout).toMatch(new RegExp(`^blob-(damaged|lost): ${digest} \\(own/app\\): `));
+      const metrics = await (await fetch(`${server.url}/metrics`)).text();
+      expect(metrics).toContain("\nberth_lost_blobs 1\n");
+      expect(metrics).toMatch(/\nberth_verified_timestamp_seconds \d{10}/);
+      await server.stop();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

@@ -1,8 +1,16 @@
 import type { Fault, VerifyCounts, VerifyPlace } from "../../store/metadata/verification.ts";
-import { formatSize } from "./units.ts";
+import { formatTable } from "./tables.ts";
+import { formatAge, formatSize } from "./units.ts";
+
+/** A fault as a server tells it, whose kinds may be newer. */
+type ShownFault = Omit<Fault, "kind" | "repository" | "mended"> & {
+  readonly kind: string;
+  readonly repository?: string | undefined;
+  readonly mended?: string | undefined;
+};
 
 /** One fault in a line. */
-export function describeFault({ kind, subject, repository, detail, mended }: Fault): string {
+export function describeFault({ kind, subject, repository, detail, mended }: ShownFault): string {
   const where = repository === undefined ? subject : `${subject} (${repository})`;
   const outcome = mended === undefined ? "" : `: mended, ${mended}`;
   return `${kind}: ${where}: ${detail}${outcome}`;
@@ -27,4 +35,38 @@ export function describeCounts(counts: VerifyCounts): string {
 /** `1 blob`, `2 blobs`. */
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
+/** What a server tells of its verifications. */
+export interface VerificationStatus {
+  readonly lostBlobs: number;
+  /** The newest first. */
+  readonly verifications: readonly ShownVerification[];
+}
+
+interface ShownVerification {
+  readonly id: number;
+  readonly by: string;
+  readonly startedAt: string;
+  readonly finishedAt?: string | undefined;
+  readonly stage: string;
+  readonly counts: VerifyCounts;
+}
+
+/** A table of verifications. */
+export function formatVerifications({ lostBlobs, verifications }: VerificationStatus, nowMs: number): string {
+  const age = (time: string): string => formatAge(nowMs - new Date(time).getTime());
+  const rows = verifications.map(({ id, by, startedAt, finishedAt, stage, counts }) => [
+    ...[`${id}`, by, age(startedAt), finishedAt === undefined ? `at ${stage}` : age(finishedAt)],
+    ...[
+      `${counts.manifests}`,
+      `${counts.blobs}`,
+      formatSize(counts.bytes),
+      `${counts.faults}`,
+      `${counts.mended}`,
+    ],
+  ]);
+  const lost = lostBlobs > 0 ? `${plural(lostBlobs, "blob")} lost: a push brings each back\n` : "";
+  const headers = ["ID", "BY", "BEGAN", "ENDED", "MANIFESTS", "BLOBS", "READ", "FAULTS", "MENDED"];
+  return `${formatTable(headers, rows)}${lost}`;
 }

@@ -17,6 +17,7 @@ import { createTagListOperations } from "./tags/lists.ts";
 import { createRetentionOperations } from "./tags/retention.ts";
 import { createTagRuleOperations } from "./tags/rules.ts";
 import { createTokenOperations } from "./tokens.ts";
+import { createVerificationOperations } from "./verification.ts";
 
 /** What the management API stands on. */
 export interface ApiParts {
@@ -46,6 +47,7 @@ export function composeApi(parts: ApiParts, authorize: Authorize): Api {
       ...createTagRuleOperations(store.metadata, tagging, onNewRules),
       ...createEventOperations(store.metadata, feed),
       ...createCollectionOperations(store, collecting),
+      ...createVerificationOperations(store.metadata),
       ...createAccountOperations(opened),
       ...createTokenOperations(opened),
       ...createGrantOperations(opened),

@@ -1,15 +1,15 @@
-import type { DataFolder } from "../../store/data-folder.ts";
-import type { Fault, VerificationRow, VerifyPlace } from "../../store/metadata/verification.ts";
-import { createMender } from "../../store/verify/mender.ts";
-import { createRefetcher } from "../../store/verify/refetching.ts";
-import { verifyStore } from "../../store/verify/verify.ts";
-import { type Context, defineCommand, UsageError } from "../command.ts";
-import { dataFlag, withDataFolder } from "../data-folders.ts";
-import { parseRegistry } from "../operands.ts";
-import { createWorkProgress, type WorkProgress } from "../output/progress/work.ts";
-import { describeCounts, describeFault, describePlace } from "../output/verification.ts";
-import { parseRate, rateFlag } from "../rates.ts";
-import { registryFlags, withRemotes } from "../registries.ts";
+import type { DataFolder } from "../../../store/data-folder.ts";
+import type { Fault, VerificationRow, VerifyPlace } from "../../../store/metadata/verification.ts";
+import { createMender } from "../../../store/verify/mender.ts";
+import { createRefetcher } from "../../../store/verify/refetching.ts";
+import { verifyStore } from "../../../store/verify/verify.ts";
+import { type Context, defineCommand, UsageError } from "../../command.ts";
+import { dataFlag, withDataFolder } from "../../data-folders.ts";
+import { parseRegistry } from "../../operands.ts";
+import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
+import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
+import { parseRate, rateFlag } from "../../rates.ts";
+import { registryFlags, withRemotes } from "../../registries.ts";
 
 const flags = {
   ...dataFlag,

@@ -1,0 +1,77 @@
+import { join } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { createBlobFiles } from "../store/blobs/files.ts";
+import type { Store } from "../store/store.ts";
+import { createQuarantiner } from "../store/verify/mender.ts";
+import { usualStrayAges } from "../store/verify/strays.ts";
+import { verifyStore } from "../store/verify/verify.ts";
+import type { Log } from "./log.ts";
+import type { Settings } from "./settings.ts";
+
+/** Reads the whole store from time to time. */
+export interface Verifying {
+  /** Resolves when it has written down how far it is. */
+  stop(): Promise<void>;
+}
+
+/** A server that has just started has other things to do. Milliseconds. */
+const firstMs = 60_000;
+const retryMs = 3_600_000;
+/** Timers take no more. */
+const longestMs = 24 * 3_600_000;
+
+/**
+ * Verifies the store, at a rate, again and again: what one start of the server leaves unfinished the next goes on with.
+ * Damaged blobs are taken out of use at once.
+ */
+export function startVerifying(store: Store, settings: Settings, log: Log): Verifying {
+  const { every } = settings.verify;
+  if (every === "never") return { stop: async () => {} };
+  const stopping = new AbortController();
+  const { signal } = stopping;
+  const pause = (ms: number): Promise<unknown> => setTimeout(ms, undefined, { signal, ref: false });
+  const run = async (): Promise<void> => {
+    await pause(Math.min(firstMs, every));
+    for (;;) {
+      const waitMs = await dueIn(store, every);
+      if (waitMs > 0) await pause(Math.min(waitMs, longestMs));
+      else await verify(store, settings, log, signal).catch(tellAndPause);
+    }
+  };
+  const tellAndPause = async (error: unknown): Promise<void> => {
+    if (!signal.aborted) log.error({ err: error }, "could not verify the store, trying again in an hour");
+    await pause(retryMs);
+  };
+  const running = run().catch(() => {}); // it ends by being aborted; all else was told
+  return {
+    async stop() {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+/** Milliseconds until the next verification is due. */
+async function dueIn({ metadata: { verification } }: Store, every: number): Promise<number> {
+  if (await verification.unfinished("server")) return 0;
+  const last = (await verification.list(listed)).find(({ by }) => by === "server");
+  return last?.finishedAt === undefined ? 0 : last.finishedAt + every - Date.now();
+}
+
+/** More than are remembered. */
+const listed = 100;
+
+async function verify(store: Store, settings: Settings, log: Log, signal: AbortSignal): Promise<void> {
+  const { metadata } = store;
+  const folder = settings.data;
+  const place = { folder, metadata, blobs: createBlobFiles(join(folder, "blobs")) };
+  const uploadMs = Math.max(usualStrayAges.uploadMs, 2 * settings["upload-expiry-hours"] * 3_600_000);
+  const { counts } = await verifyStore({
+    ...place,
+    ...{ by: "server", signal, bytesPerSecond: settings.verify.rate || undefined },
+    mender: createQuarantiner(place),
+    strayAges: { ...usualStrayAges, uploadMs },
+    onFault: (fault) => log.error({ fault }, "the store is damaged: see berth verify status"),
+  });
+  log.info({ ...counts }, "verified the store");
+}
