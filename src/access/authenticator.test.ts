@@ -39,10 +39,12 @@ afterEach(() => metadata.remove());
 /** All that one worker process has. */
 function makeWorker(access: AccessMetadata) {
   const signer = createTokenSigner({ keys: access, audience: "berth", now });
+  const failed: string[] = [];
   const logins = createLogins({
     access,
     attempts: createAttemptLimiter(undefined, now),
     passwords: createPasswordChecker(),
+    failed: (account = "somebody", _, reason) => void failed.push(`${account}: ${reason}`),
     now,
   });
   const told: string[] = [];
@@ -51,7 +53,7 @@ function makeWorker(access: AccessMetadata) {
   const authenticator = createAuthenticator({ access, logins, signer, loggedIn, now });
   const ask = async (header: string | null, from = "10.0.0.1") =>
     authenticator.authenticate(header, () => from);
-  return { access, logins, authenticator, ask, told, issue: createTokenService(access, signer) };
+  return { access, logins, authenticator, ask, told, failed, issue: createTokenService(access, signer) };
 }
 
 const basic = (name: string, secret: string) =>
@@ -214,7 +216,7 @@ describe("authenticate", () => {
   });
 
   test("authenticate answers a wrong password and an unknown name alike, and then makes both wait", async () => {
-    const { ask } = makeWorker(metadata.access);
+    const { ask, failed } = makeWorker(metadata.access);
     const failures = await Promise.all(
       ["alice", "nobody"].map((name) => ask(basic(name, "wrong")).catch((error) => error.message)),
     );
@@ -224,6 +226,9 @@ describe("authenticate", () => {
     );
     const codes = (await Promise.all(more)).map((error) => error.code);
     expect(codes).toContain("TOOMANYREQUESTS");
+    expect(failed.slice(0, 2).sort()).toEqual(["alice: a wrong password", "somebody: a wrong password"]);
+    expect(failed).toContain("somebody: too many wrong passwords before");
+    expect(failed).toHaveLength(12);
     expect((await ask(basic("alice", password))).identity).toMatchObject({ name: "alice" });
   });
 });

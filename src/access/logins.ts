@@ -71,7 +71,10 @@ export function createLogins(options: LoginsOptions): Logins {
       }
       if (account && !account.disabled && isRight.already(account, password)) return { account };
       const attempt = attempts.begin(username, address);
-      if ("waitMs" in attempt) throw tooMany(attempt.waitMs);
+      if ("waitMs" in attempt) {
+        failed(account?.name, address, "too many wrong passwords before");
+        throw tooMany(attempt.waitMs);
+      }
       const earliest = new Promise((resolve) => setTimeout(resolve, refusalMs));
       const right = await isRight.now(account, password);
       if (right && account && !account.disabled) {

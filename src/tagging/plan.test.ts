@@ -137,6 +137,15 @@ describe("planEvent", () => {
     expect(notes.join()).toContain("a prerelease such as rc stands before build metadata");
   });
 
+  test("planEvent moves nothing beside a version that is refused, and says so", () => {
+    const present: Tags = { "2.1.3": "old", "2.1": rule, latest: rule };
+    expect(shown(plan({ immutable: ["versions"] }, present, push("2.1.3")))).toEqual([
+      "refuse 2.1.3: old -> new (is immutable and stays at old: push under a new version)",
+      "keep 2.1: old -> old (nothing moves, as 2.1.3 is refused)",
+      "keep latest: old -> old (nothing moves, as 2.1.3 is refused)",
+    ]);
+  });
+
   test("planEvent keeps the v that a repository uses", () => {
     const lines = shown(plan({}, {}, push("v2.1.3"))).map((line) => line.split(":")[0]);
     expect(lines).toEqual(["create v2.1.3", "create v2.1", "create v2", "create latest"]);

@@ -76,7 +76,14 @@ export function planEvent(reading: RuleReading, event: TagEvent, facts: TagFacts
     }
     return askedLine(reading, event, change, from, headOf(change.tag));
   });
+  const [refused] = lines.filter(({ action }) => action === "refuse");
   for (const [tag, { isBareVariant, wanted }] of floats) {
+    const state = facts.tags.get(tag);
+    if (refused) {
+      const reason = `nothing moves, as ${refused.tag} is refused`;
+      if (state) lines.push(planLine(tag, state.digest, state.digest, state.cause, reason));
+      continue;
+    }
     const line = floatLine({ reading, event, facts, tag, isBareVariant, wanted, head: headOf(tag) });
     if (line) lines.push(line);
   }

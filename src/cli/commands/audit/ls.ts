@@ -93,9 +93,12 @@ to the one before, which "berth audit verify" computes again.`,
     }),
 });
 
+/** Of a digest, its algorithm and the digits by which people tell images apart. */
+const digestWidth = "sha256:".length + 12;
+
 function toRow(one: z.infer<typeof entry>): string[] {
-  const { at, actor, credential, action, outcome, repository, subject, address, detail = "" } = one;
-  const on =
-    repository === undefined ? (subject ?? "") : `${repository}${subject === undefined ? "" : `:${subject}`}`;
+  const { at, actor, credential, action, outcome, repository, subject, digest, address, detail = "" } = one;
+  const what = subject ? `:${subject}` : digest ? `@${digest.slice(0, digestWidth)}` : "";
+  const on = repository === undefined ? (subject ?? "") : `${repository}${what}`;
   return [at.slice(0, 19).replace("T", " "), actor, credential, action, outcome, on, address, detail];
 }
