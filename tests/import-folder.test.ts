@@ -135,6 +135,15 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
         `dir:${pulled}`,
       );
       const client = createClient(berth.host);
+      const { mtime } = await stat(
+        join(source, "docker/registry/v2/repositories/team/app/_manifests/tags/1.0/current/link"),
+      );
+      const log = await runBerth(["tags", "log", "--json", `${berth.host}/team/app:1.0`]);
+      expect(JSON.parse(log.stdout)).toMatchObject({
+        from: mtime.toISOString(),
+        actor: "import",
+        cause: "push",
+      });
       expect((await client.listTags(app)).items).toEqual((await createClient(old.host).listTags(app)).items);
       expect((await client.listTags(other)).items).toEqual([tag("1")]);
       await client.resolveManifest(app, pushed.untagged as Digest);

@@ -28,7 +28,14 @@ export interface RepositoryRun extends ImportOptions {
 interface Group {
   readonly digest: Digest;
   /** Tags that do not point at it yet, by whether the destination has them. */
-  readonly tags: readonly { readonly tag: Tag; readonly fate: "new" | "moved" }[];
+  readonly tags: readonly GroupTag[];
+}
+
+type Fate = "new" | "moved";
+
+interface GroupTag extends SourceTag {
+  readonly tag: Tag;
+  readonly fate: Fate;
 }
 
 /** Imports one repository; what cannot be is a problem, and the rest is done. */
@@ -53,6 +60,7 @@ export async function importRepository(
     seen,
     referrers: run.referrers && !isListed,
     registry: sendingOnce(registry, sending, (size) => run.tally.blob("sent", size)),
+    tags: new Map(),
   };
   const copyAll = (all: readonly Group[]): Promise<void> =>
     forEachBounded(all, run.destination.bounds.manifests, async (group) => {
@@ -62,20 +70,22 @@ export async function importRepository(
   await copyAll(groups);
   const rest = contents.manifests.filter((digest) => !seen.has(digest));
   await copyAll(rest.map((digest) => ({ digest, tags: [] })));
+  if (copied.tags.size > 0) await setTags(run, copied.tags);
 }
 
 /** Brings tags together that point at one manifest, and finds those that the destination has. */
 async function groupTags(run: RepositoryRun, tags: ReadonlyMap<Tag, SourceTag>): Promise<readonly Group[]> {
   const { destination, target, keepsTags, tally, onProblem, signal } = run;
-  const groups = new Map<Digest, { digest: Digest; tags: { tag: Tag; fate: "new" | "moved" }[] }>();
-  await forEachBounded([...tags], destination.bounds.manifests, async ([tag, { digest }]) => {
+  const groups = new Map<Digest, { digest: Digest; tags: GroupTag[] }>();
+  await forEachBounded([...tags], destination.bounds.manifests, async ([tag, from]) => {
+    const { digest } = from;
     const group = groups.get(digest) ?? { digest, tags: [] };
     groups.set(digest, group);
     try {
       const found = await digestAt(run, tag);
       if (found === digest) return tally.tag("same");
       if (found !== undefined && keepsTags) return tally.tag("kept");
-      group.tags.push({ tag, fate: found === undefined ? "new" : "moved" });
+      group.tags.push({ ...from, tag, fate: found === undefined ? "new" : "moved" });
     } catch (error) {
       signal.throwIfAborted();
       tally.tag("failed");
@@ -105,13 +115,28 @@ interface Copied {
   readonly referrers: boolean;
   /** The destination's. */
   readonly registry: Registry;
+  /** Tags whose manifests are there, and that are set afterwards, where the destination has a way to. */
+  readonly tags: Map<Tag, SourceTag & { readonly fate: Fate }>;
+}
+
+/** Points tags at what was copied, with the times of the source. */
+async function setTags(run: RepositoryRun, tags: Copied["tags"]): Promise<void> {
+  const { destination, target, tally, dryRun } = run;
+  try {
+    if (!dryRun) await destination.setTags?.(target, tags);
+    for (const { fate } of tags.values()) tally.tag(fate);
+  } catch (error) {
+    run.signal.throwIfAborted();
+    tally.tag("failed", tags.size);
+    run.onProblem({ where: target, error });
+  }
 }
 
 async function copyGroup(
   run: RepositoryRun,
   from: SourceRepository,
   { digest, tags }: Group,
-  { seen, referrers, registry: destinationRegistry }: Copied,
+  { seen, referrers, registry: destinationRegistry, tags: later }: Copied,
 ): Promise<void> {
   const { destination, target, dryRun, signal, tally, stop } = run;
   const { registry, repository } = from;
@@ -122,7 +147,7 @@ async function copyGroup(
       const place = { registry: destinationRegistry, repository: target };
       await copy(
         { registry, repository, digest },
-        { ...place, tags: names },
+        { ...place, tags: destination.setTags ? [] : names },
         {
           ...{ platforms, referrers, signal },
           mountsFrom: destination.mountsFrom,
@@ -130,7 +155,10 @@ async function copyGroup(
         },
       );
     }
-    for (const { fate } of tags) tally.tag(fate);
+    for (const { tag, ...rest } of tags) {
+      if (destination.setTags) later.set(tag, rest);
+      else tally.tag(rest.fate);
+    }
     stop.succeed();
   } catch (error) {
     signal.throwIfAborted();

@@ -1,8 +1,14 @@
 import { join, resolve, sep } from "node:path";
+import { RegistryError } from "../../oci/errors.ts";
+import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Taken } from "../../store/local-files.ts";
+import type { Metadata } from "../../store/metadata/metadata.ts";
+import { planLine } from "../../store/metadata/tag-policy.ts";
+import type { PastChange } from "../../store/metadata/tags.ts";
 import { openStore } from "../../store/store.ts";
 import { UsageError } from "../command.ts";
 import type { ImportDestination } from "./destination.ts";
+import type { SourceTag } from "./source.ts";
 
 /** How a data folder is written to. */
 export interface StoreDestinationOptions {
@@ -32,6 +38,7 @@ export async function withStoreDestination<T>(
     return await act({
       name: folder,
       registry: store.registry,
+      setTags: (repository, tags) => setTags(store.metadata, repository, tags),
       mountsFrom: () => [undefined],
       holds: () => {},
       sending: new Map(),
@@ -42,6 +49,37 @@ export async function withStoreDestination<T>(
     await store.close();
   }
 }
+
+/** Who did it, in the history of tags whose source does not say. */
+const importer = "import";
+
+/** Each tag is a change of its own, at the time at which the source says that it was pushed. */
+async function setTags(
+  metadata: Metadata,
+  repository: RepositoryName,
+  tags: ReadonlyMap<Tag, SourceTag>,
+): Promise<void> {
+  const past: PastChange[] = [];
+  for (const [tag, { digest, since = new Date() }] of tags) {
+    const from = (await metadata.getTag(repository, tag))?.digest;
+    const line = planLine(tag, from, digest, "push", "pushed");
+    past.push({ at: since, actor: importer, kind: "push", manifest: digest, moves: [line] });
+  }
+  past.sort((one, other) => one.at.getTime() - other.at.getTime());
+  for (let at = 0; at < past.length; at += replayedAtOnce) {
+    const { conflicts } = await metadata.replayChanges(repository, past.slice(at, at + replayedAtOnce));
+    const [conflict] = conflicts;
+    if (conflict) {
+      throw new RegistryError(
+        "CONFLICT",
+        `${repository}:${conflict.tag} was moved meanwhile: ${conflict.reason}`,
+      );
+    }
+  }
+}
+
+/** Changes of one transaction: a server beside waits for a few milliseconds at most. */
+const replayedAtOnce = 200;
 
 /** @throws UsageError when one folder is within the other: the source is only read */
 export function refuseOverlap(source: string, data: string): void {

@@ -14,6 +14,7 @@ import type { Authorize } from "./operations.ts";
 import { createStatisticsOperations } from "./statistics.ts";
 import { createTagChangeOperations } from "./tags/changes.ts";
 import { createTagListOperations } from "./tags/lists.ts";
+import { createReplayOperation } from "./tags/replay.ts";
 import { createRetentionOperations } from "./tags/retention.ts";
 import { createTagRuleOperations } from "./tags/rules.ts";
 import { createTokenOperations } from "./tokens.ts";
@@ -43,6 +44,7 @@ export function composeApi(parts: ApiParts, authorize: Authorize): Api {
       ...createStatisticsOperations(store.metadata),
       ...createTagListOperations(store, tagging),
       ...createTagChangeOperations(store),
+      createReplayOperation(store.metadata),
       ...createRetentionOperations(store, tagging),
       ...createTagRuleOperations(store.metadata, tagging, onNewRules),
       ...createEventOperations(store.metadata, feed),

@@ -19,6 +19,17 @@ export interface Change {
   readonly moves: readonly TagPlanLine[];
 }
 
+/** A change as it happened in another store, of one repository. */
+export type PastChange = Omit<Change, "id" | "repository">;
+
+/** What became of changes that were replayed. */
+export interface ReplayOutcome {
+  /** How many were written; others were there, or changed nothing. */
+  readonly applied: number;
+  /** Tags that are elsewhere than a change found them: they stay, and nothing of it is written for them. */
+  readonly conflicts: readonly { readonly tag: Tag; readonly reason: string }[];
+}
+
 /** One place where a tag pointed, for a time. */
 export interface TagPeriod {
   readonly digest: Digest;
@@ -118,6 +129,12 @@ export interface TagMetadata {
     request: TagRequest,
     options: TagRequestOptions,
   ): Promise<TagOutcome>;
+  /**
+   * Writes changes that happened elsewhere, the oldest first, with their times and actors, without asking the rule. A
+   * change that is there already is passed over. What a tag pointed at and is not here is written into its past alone.
+   * @throws RegistryError NAME_UNKNOWN
+   */
+  replayChanges(repository: RepositoryName, past: readonly PastChange[]): Promise<ReplayOutcome>;
   /** The highest version on a line, as the repository's rule orders them; it may have to index them first. */
   highestOf(repository: RepositoryName, line: Tag): Promise<Tag | undefined>;
   /**

@@ -7,6 +7,7 @@ import { createTagChanger, type TagChanger } from "./changer.ts";
 import { createChangeMetadata } from "./changes.ts";
 import { createTagHistory } from "./history.ts";
 import { createTagLists } from "./lists.ts";
+import { createReplay } from "./replay.ts";
 import { createTagRequests } from "./requests.ts";
 import { createRetentionMetadata } from "./retention.ts";
 import { createTagRuleMetadata } from "./rules.ts";
@@ -25,6 +26,7 @@ export function createTagMetadata(
     ...createTagHistory(database, repositories, changer.changes),
     ...createChangeMetadata(database, repositories, changer.changes),
     ...createTagRequests(database, repositories, manifests, changer),
+    ...createReplay(database, repositories, manifests, changer),
     ...createRetentionMetadata(database, repositories),
     ...rules,
   };
