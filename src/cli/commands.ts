@@ -163,6 +163,11 @@ export const commands: CommandTable = [
         summary: "Bring repositories from another registry, its data folder, or archives",
         load: async () => (await import("./commands/import.ts")).importCommand,
       },
+      {
+        words: "export",
+        summary: "Write repositories with tags, referrers and history into one archive",
+        load: async () => (await import("./commands/export.ts")).exportCommand,
+      },
     ],
   },
   {

@@ -6,6 +6,7 @@ import { createMemoryRegistry } from "../../registry/memory.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../command.ts";
 import { type ImportDestination, registryDestination } from "../import/destination.ts";
 import { openSource, recognizeSource, type SourceKind } from "../import/open-source.ts";
+import { remoteReplay } from "../import/remote-replay.ts";
 import { importAll } from "../import/run.ts";
 import type { ImportSource } from "../import/source.ts";
 import { refuseOverlap, withStoreDestination } from "../import/store-destination.ts";
@@ -119,13 +120,14 @@ function withDestination(
       if (flags[flag]) throw new UsageError(`--${flag} goes with --data`);
     }
     const { registry, ...typed } = parseRegistry(flags.to ?? usual.registry);
-    return act(registryDestination(registry, remotes.client(registry, typed)));
+    const client = remotes.client(registry, typed);
+    return act(registryDestination(registry, client, remoteReplay(client, context.signal)));
   }
   const folder = resolve(cwd, flags.data ?? usual.data);
   for (const source of folders) refuseOverlap(source, folder);
   // Looking must not make a data folder.
   if (flags["dry-run"] && !existsSync(folder))
-    return act(registryDestination(folder, createMemoryRegistry()));
+    return act(registryDestination(folder, createMemoryRegistry(), async () => []));
   const options = {
     links: folders.length === kinds.length && !flags.copy,
     trusts: flags["trust-digests"],

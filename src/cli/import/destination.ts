@@ -2,6 +2,7 @@ import type { Digest } from "../../oci/digests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Taken } from "../../store/local-files.ts";
+import type { PastChange, ReplayOutcome } from "../../store/metadata/tags.ts";
 import type { Sending } from "./sending.ts";
 import type { SourceTag } from "./source.ts";
 
@@ -21,14 +22,26 @@ export interface ImportDestination {
    * pushed now.
    */
   setTags?(repository: RepositoryName, tags: ReadonlyMap<Tag, SourceTag>): Promise<void>;
+  /**
+   * Writes what happened to tags into their history. @throws RegistryError UNSUPPORTED where there is no history, DENIED
+   * where the caller may not
+   */
+  replay(repository: RepositoryName, past: readonly PastChange[]): Promise<readonly Conflict[]>;
   /** How many repositories and manifests of one are imported at a time. */
   readonly bounds: { readonly repositories: number; readonly manifests: number };
   /** How the bytes of blobs came into a data folder. */
   readonly files?: Readonly<Record<Taken, { readonly blobs: number; readonly bytes: number }>>;
 }
 
-/** A registry as a destination, by its API. */
-export function registryDestination(name: string, registry: Registry): ImportDestination {
+/** A tag that is elsewhere than its history says. */
+export type Conflict = ReplayOutcome["conflicts"][number];
+
+/** A registry as a destination, by its API. @param replay writes history, if it keeps any */
+export function registryDestination(
+  name: string,
+  registry: Registry,
+  replay: ImportDestination["replay"],
+): ImportDestination {
   const holders = new Map<Digest, RepositoryName>();
   return {
     name,
@@ -39,6 +52,7 @@ export function registryDestination(name: string, registry: Registry): ImportDes
     },
     holds: (digest, repository) => void holders.set(digest, repository),
     sending: new Map(),
+    replay,
     bounds: { repositories: 2, manifests: 4 },
   };
 }

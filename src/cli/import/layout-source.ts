@@ -17,7 +17,9 @@ import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import type { Registry } from "../../registry/registry.ts";
+import { documentName, parseExport } from "../export/document.ts";
 import { platformsAtHand } from "../images/platforms-at-hand.ts";
+import { exportSource } from "./export-source.ts";
 import type { ImportSource, SourceRepository, SourceTag } from "./source.ts";
 
 /** What an image layout and an archive have in common. */
@@ -38,16 +40,27 @@ export function layoutSource(path: string): ImportSource {
  */
 export async function archiveSource(path: string, signal: AbortSignal): Promise<ImportSource> {
   const inPlace = await openInPlace(path);
-  if (inPlace) return sourceOf(path, inPlace, async () => {});
+  if (inPlace) return archiveSourceOf(path, inPlace, async () => {});
   const unpacked = join(tmpdir(), `berth-import-${randomUUID()}.tar`);
   const remove = () => rm(unpacked, { force: true });
   try {
     await unpackArchive(unpacked, createReadStream(path), { signal, name: path });
-    return sourceOf(path, await openArchive(unpacked, path), remove);
+    return await archiveSourceOf(path, await openArchive(unpacked, path), remove);
   } catch (error) {
     await remove();
     throw error;
   }
+}
+
+async function archiveSourceOf(
+  name: string,
+  archive: LayoutArchive,
+  close: () => Promise<void>,
+): Promise<ImportSource> {
+  const document = await archive.readFile(documentName);
+  return document
+    ? exportSource(name, archive, parseExport(document, name), close)
+    : sourceOf(name, archive, close);
 }
 
 /** `undefined` when the archive is compressed. */

@@ -22,6 +22,8 @@ export interface Counts {
   readonly blobs: Readonly<Record<"mounted" | "sent", number>>;
   /** Bytes of those that were sent. */
   readonly bytes: number;
+  /** Tags and manifests that were removed, because they are gone since the archive before. */
+  readonly removed: number;
 }
 
 /** What became of one repository. */
@@ -30,6 +32,8 @@ export interface RepositoryReport extends Counts {
   /** At the destination. */
   readonly repository: RepositoryName;
   readonly faults: readonly Fault[];
+  /** What the person who imports should know. */
+  readonly notes: readonly string[];
 }
 
 /** What became of everything. */
@@ -38,6 +42,8 @@ export interface ImportReport extends Counts {
   readonly dryRun: boolean;
   readonly repositories: number;
   readonly faults: readonly Fault[];
+  /** What the person who imports should know, each once. */
+  readonly notes: readonly string[];
   /** Into a data folder: how the bytes of blobs came there. */
   readonly files?: Readonly<Record<Taken, { readonly blobs: number; readonly bytes: number }>>;
   /** Why it ended before its end. */
@@ -47,10 +53,13 @@ export interface ImportReport extends Counts {
 /** Counts that grow. */
 export interface Tally {
   readonly faults: Fault[];
+  readonly notes: ReadonlySet<string>;
+  note(text: string): void;
+  removed(): void;
   tag(fate: TagFate, count?: number): void;
   manifest(): void;
   blob(how: "mounted" | "sent", size: number): void;
-  add(other: Counts & { readonly faults: readonly Fault[] }): void;
+  add(other: Counts & Pick<RepositoryReport, "faults" | "notes">): void;
   counts(): Counts;
 }
 
@@ -60,9 +69,15 @@ export function createTally(): Tally {
   const blobs = { mounted: 0, sent: 0 };
   let manifests = 0;
   let bytes = 0;
+  let removed = 0;
   const faults: Fault[] = [];
+  const notes = new Set<string>();
   return {
-    faults,
+    ...{ faults, notes },
+    note: (text) => void notes.add(text),
+    removed() {
+      removed += 1;
+    },
     tag(fate, count = 1) {
       tags[fate] += count;
     },
@@ -79,9 +94,11 @@ export function createTally(): Tally {
       blobs.sent += other.blobs.sent;
       manifests += other.manifests;
       bytes += other.bytes;
+      removed += other.removed;
       faults.push(...other.faults);
+      for (const note of other.notes) notes.add(note);
     },
-    counts: () => ({ tags: { ...tags }, blobs: { ...blobs }, manifests, bytes }),
+    counts: () => ({ tags: { ...tags }, blobs: { ...blobs }, manifests, bytes, removed }),
   };
 }
 

@@ -6,7 +6,8 @@ import { describeFailure } from "../failures.ts";
 import type { ImportDestination } from "./destination.ts";
 import type { ImportOptions } from "./options.ts";
 import { createTally, type Fault, type ImportReport, type RepositoryReport, type Tally } from "./report.ts";
-import { importRepository, type RepositoryRun } from "./repository.ts";
+import { importRepository } from "./repository.ts";
+import type { RepositoryRun } from "./repository-run.ts";
 import type { ImportSource, SourceRepository } from "./source.ts";
 import { createStop, type Stop } from "./stop.ts";
 
@@ -37,6 +38,7 @@ export async function importAll(
     repositories,
     ...total.counts(),
     faults: total.faults,
+    notes: [...total.notes],
     ...(destination.files ? { files: destination.files } : {}),
     ...(stop.reason ? { stopped: stop.reason } : {}),
   };
@@ -80,8 +82,13 @@ async function importSource(
     }
     const run: RepositoryRun = { ...options, onEvent, destination, target, tally, onProblem, stop };
     await importRepository(run, source, repository);
-    done({ source: repository.repository, repository: target, ...tally.counts(), faults: tally.faults });
+    const { faults, notes } = tally;
+    done({ source: repository.repository, repository: target, ...tally.counts(), faults, notes: [...notes] });
   };
+  for (const { repository, blobs } of source.brought ?? []) {
+    const target = prefixed(repository, options);
+    for (const digest of blobs) destination.holds(digest, target);
+  }
   const found = source.repositories(options.wanted, ({ where, error }) =>
     total.faults.push(fault(where, error)),
   );
@@ -95,13 +102,14 @@ async function importSource(
   await Promise.all(running);
 }
 
-function targetOf(
-  { name }: SourceRepository,
-  { prefix, nameless }: ImportOptions,
-): RepositoryName | undefined {
+function targetOf({ name }: SourceRepository, options: ImportOptions): RepositoryName | undefined {
+  const { nameless } = options;
   const own = name ?? nameless;
-  if (own === undefined || prefix === undefined) return own;
-  return parseRepositoryName(`${prefix}/${own}`);
+  return own === undefined ? undefined : prefixed(own, options);
+}
+
+function prefixed(name: RepositoryName, { prefix }: ImportOptions): RepositoryName {
+  return prefix === undefined ? name : parseRepositoryName(`${prefix}/${name}`);
 }
 
 function faultOf(where: string, error: unknown, signal: AbortSignal): Fault {

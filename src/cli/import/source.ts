@@ -2,6 +2,7 @@ import type { Platform } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Place } from "../../registry/copy/place.ts";
+import type { PastChange } from "../../store/metadata/tags.ts";
 
 /** Something of a source that cannot be imported. */
 export interface Problem {
@@ -34,6 +35,19 @@ export interface SourceRepository extends Place {
   contents(onProblem: OnProblem): Promise<SourceContents>;
   /** The platforms of an index to take, where a source has not all that it lists; all, if absent or empty. */
   platformsOf?(digest: Digest): Promise<readonly Platform[]>;
+  /** What an exported archive says besides. */
+  readonly past?: RepositoryPast;
+}
+
+/** What happened to a repository before it was exported, and since the archive that was exported before. */
+export interface RepositoryPast {
+  /** Whether a manifest is in the archive; what is not has been imported from the one before. */
+  isIn(digest: Digest): boolean;
+  readonly isIncremental: boolean;
+  /** The oldest first; absent where the registry kept none. */
+  readonly history?: readonly PastChange[];
+  readonly removedTags: readonly Tag[];
+  readonly removedManifests: readonly Digest[];
 }
 
 /** Where repositories are imported from. */
@@ -44,6 +58,8 @@ export interface ImportSource {
    * Whether the source lists every manifest of a repository itself, so that nobody has to look for referrers.
    */
   readonly listsManifests: boolean;
+  /** Blobs by repository that the destination has from an archive that was imported before. */
+  readonly brought?: readonly { readonly repository: RepositoryName; readonly blobs: readonly Digest[] }[];
   /** Its repositories that are wanted, as they are found. */
   repositories(wanted: Wanted, onProblem: OnProblem): AsyncIterable<SourceRepository>;
   /** Removes what was made to read it. */

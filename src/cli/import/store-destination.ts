@@ -7,7 +7,7 @@ import { planLine } from "../../store/metadata/tag-policy.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
 import { openStore } from "../../store/store.ts";
 import { UsageError } from "../command.ts";
-import type { ImportDestination } from "./destination.ts";
+import type { Conflict, ImportDestination } from "./destination.ts";
 import type { SourceTag } from "./source.ts";
 
 /** How a data folder is written to. */
@@ -39,6 +39,7 @@ export async function withStoreDestination<T>(
       name: folder,
       registry: store.registry,
       setTags: (repository, tags) => setTags(store.metadata, repository, tags),
+      replay: (repository, past) => replay(store.metadata, repository, past),
       mountsFrom: () => [undefined],
       holds: () => {},
       sending: new Map(),
@@ -66,16 +67,25 @@ async function setTags(
     past.push({ at: since, actor: importer, kind: "push", manifest: digest, moves: [line] });
   }
   past.sort((one, other) => one.at.getTime() - other.at.getTime());
+  const [conflict] = await replay(metadata, repository, past);
+  if (!conflict) return;
+  throw new RegistryError(
+    "CONFLICT",
+    `${repository}:${conflict.tag} was moved meanwhile: ${conflict.reason}`,
+  );
+}
+
+async function replay(
+  metadata: Metadata,
+  repository: RepositoryName,
+  past: readonly PastChange[],
+): Promise<readonly Conflict[]> {
+  const found: Conflict[] = [];
   for (let at = 0; at < past.length; at += replayedAtOnce) {
     const { conflicts } = await metadata.replayChanges(repository, past.slice(at, at + replayedAtOnce));
-    const [conflict] = conflicts;
-    if (conflict) {
-      throw new RegistryError(
-        "CONFLICT",
-        `${repository}:${conflict.tag} was moved meanwhile: ${conflict.reason}`,
-      );
-    }
+    found.push(...conflicts);
   }
+  return found;
 }
 
 /** Changes of one transaction: a server beside waits for a few milliseconds at most. */

@@ -96,6 +96,8 @@ export function reportText(report: ImportReport): string {
   const lines = [
     `${begin} ${count(repositories, "repository", "repositories")}, ${tagsText(report.tags)}${content} into ${destination}`,
     ...filesLines(report),
+    ...(report.removed > 0 ? [`Removed, as at the source: ${report.removed}`] : []),
+    ...report.notes.map((note) => `Note: ${note}`),
     ...(faults.length > 0 ? [`Not imported, ${faults.length}:`] : []),
     ...faults.slice(0, mostFaults).map(faultLine),
     ...(faults.length > mostFaults ? [`  and ${faults.length - mostFaults} more: --json has all`] : []),

@@ -28,6 +28,10 @@ export interface LayoutArchive {
   at(registry: RegistryName): Registry;
   /** All images in it, one for each name. */
   entries(): readonly Entry[];
+  /** A small file of it beside what images are made of; `undefined` when it is not there. */
+  readFile(name: string): Promise<Uint8Array | undefined>;
+  /** Whether a blob or manifest is in it, whoever names it. */
+  has(digest: Digest): boolean;
 }
 
 /**
@@ -42,7 +46,14 @@ export async function openArchive(path: string, name: string = path): Promise<La
     await refuseOthers(path);
     const tar = await openTarFile(path);
     const { index, files } = await contentsOf(tar, name);
-    return createArchive(path, index, files);
+    return {
+      ...createArchive(path, index, files),
+      async readFile(wanted) {
+        const located = tar.find(wanted);
+        return located && tar.read(located);
+      },
+      has: (digest) => tar.find(`blobs/${algorithmOf(digest)}/${encodedOf(digest)}`) !== undefined,
+    };
   } catch (error) {
     throw inArchive(error, name);
   }
@@ -137,7 +148,11 @@ function filesOf(
   };
 }
 
-function createArchive(path: string, index: IndexDocument, files: LayoutFiles): LayoutArchive {
+function createArchive(
+  path: string,
+  index: IndexDocument,
+  files: LayoutFiles,
+): Omit<LayoutArchive, "readFile" | "has"> {
   const state = { index, links: noLinks };
   const contents: LayoutContents = { files, current: async () => state };
   const holdings = createHoldingsReader(files);

@@ -36,18 +36,35 @@ export async function* archiveOf(
   { signal, platform = hostPlatform, onBytes }: ArchiveOptions = {},
 ): AsyncGenerator<Uint8Array> {
   const gathered = await gather(images, { platform, ...(signal ? { signal } : {}) });
+  const { manifests, blobs, runnable } = gathered;
+  const contents = { index: indexOf(gathered), manifests, blobs, runnable, files: new Map() };
+  yield* archiveOfContents(contents, { ...(signal ? { signal } : {}), ...(onBytes ? { onBytes } : {}) });
+}
+
+/** What an archive shall hold, each thing once. */
+export interface ArchiveContents extends Pick<Gathered, "manifests" | "blobs" | "runnable"> {
+  /** The content of index.json. */
+  readonly index: unknown;
+  /** Further small files by name, which other programs pass over. */
+  readonly files: ReadonlyMap<string, Uint8Array>;
+}
+
+/** The bytes of an archive as {@link archiveOf} writes it, of what is at hand. @throws as `archiveOf` */
+export async function* archiveOfContents(
+  { index, manifests, blobs, runnable, files }: ArchiveContents,
+  { signal, onBytes }: Pick<ArchiveOptions, "signal" | "onBytes"> = {},
+): AsyncGenerator<Uint8Array> {
   yield* smallFile("oci-layout", layoutVersionBytes);
-  yield* smallFile("index.json", jsonBytes(indexOf(gathered)));
-  yield* smallFile("manifest.json", jsonBytes(gathered.runnable.map(dockerImageOf)));
+  yield* smallFile("index.json", jsonBytes(index));
+  yield* smallFile("manifest.json", jsonBytes(runnable.map(dockerImageOf)));
+  for (const [name, bytes] of files) yield* smallFile(name, bytes);
   yield* folder("blobs");
-  for (const algorithm of new Set(
-    [...gathered.manifests.keys(), ...gathered.blobs.keys()].map(algorithmOf),
-  )) {
+  for (const algorithm of new Set([...manifests.keys(), ...blobs.keys()].map(algorithmOf))) {
     yield* folder(`blobs/${algorithm}`);
   }
-  for (const [digest, { bytes }] of gathered.manifests) yield* smallFile(blobName(digest), bytes);
-  for (const [digest, blob] of gathered.blobs) {
-    if (gathered.manifests.has(digest)) continue;
+  for (const [digest, { bytes }] of manifests) yield* smallFile(blobName(digest), bytes);
+  for (const [digest, blob] of blobs) {
+    if (manifests.has(digest)) continue;
     yield formatHeader({ name: blobName(digest), size: blob.descriptor.size, type: "file" });
     yield* verifiedPieces(blob, { signal, onBytes });
     yield* padding(blob.descriptor.size);
