@@ -29,7 +29,8 @@ const programs = {
   bash: { packages: ["bash"], purposes: ["tests"], needsRoot: false },
   zsh: { packages: ["zsh"], purposes: ["tests"], needsRoot: false },
   fish: { packages: ["fish"], purposes: ["tests"], needsRoot: false },
-  nginx: { packages: ["nginx-light", "nginx"], purposes: ["bench"], needsRoot: false },
+  nginx: { packages: ["nginx-light", "nginx"], purposes: ["tests", "bench"], needsRoot: false },
+  caddy: { packages: ["caddy"], purposes: ["tests"], needsRoot: false },
   wrk: { packages: ["wrk"], purposes: ["bench"], needsRoot: false },
 } as const satisfies Record<string, Program>;
 
