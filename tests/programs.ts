@@ -26,6 +26,8 @@ const programs = {
   "docker-registry": { packages: ["docker-registry"], purposes: ["tests", "bench"], needsRoot: false },
   chromium: { packages: ["chromium"], purposes: ["tests"], needsRoot: false },
   openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
+  ip: { packages: ["iproute2"], purposes: ["tests"], needsRoot: true },
+  curl: { packages: ["curl"], purposes: ["tests"], needsRoot: false },
   bash: { packages: ["bash"], purposes: ["tests"], needsRoot: false },
   zsh: { packages: ["zsh"], purposes: ["tests"], needsRoot: false },
   fish: { packages: ["fish"], purposes: ["tests"], needsRoot: false },

@@ -131,9 +131,9 @@ export class UsageError extends Error {
 }
 
 /** Runs a parser of something that was typed: what it throws is a wrong command line. */
-export function parseTyped<T>(parse: (text: string) => T, text: string): T {
+export function parseTyped<T, Typed = string>(parse: (typed: Typed) => T, typed: Typed): T {
   try {
-    return parse(text);
+    return parse(typed);
   } catch (cause) {
     throw new UsageError(cause instanceof Error ? cause.message : String(cause), { cause });
   }

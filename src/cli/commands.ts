@@ -1,3 +1,4 @@
+import { networkCommands } from "./network-commands.ts";
 import type { CommandTable } from "./table.ts";
 
 /** The commands of Berth, in the order of its help. A command's file is loaded when it runs. */
@@ -42,6 +43,7 @@ export const commands: CommandTable = [
       },
     ],
   },
+  networkCommands,
   {
     title: "Logins",
     commands: [

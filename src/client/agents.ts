@@ -41,15 +41,26 @@ export function createAgents(options: TransportOptions): Agents {
     return agent;
   };
 
+  /** Where a host is that is not asked for by its name, and the name that it nevertheless has. */
+  const elsewhere = (url: URL) => {
+    const hostname = options.addressOf?.(addressOf(url).hostname);
+    return hostname === undefined
+      ? {}
+      : { address: { hostname, headers: { host: url.host } }, name: serverNameOf(url) };
+  };
+
   return {
     isProxied: (url) => proxyFor(url, proxies) !== undefined,
     routeTo(url) {
       const proxy = proxyFor(url, proxies);
       if (url.protocol === "https:") {
         const agent = proxy ? tunnelThrough(proxy) : secure;
-        return { protocol: "https:", options: { ...addressOf(url), agent } };
+        const { address, name } = proxy ? {} : elsewhere(url);
+        return { protocol: "https:", options: { ...addressOf(url), ...address, ...name, agent } };
       }
-      if (!proxy) return { protocol: "http:", options: { ...addressOf(url), agent: plain } };
+      if (!proxy) {
+        return { protocol: "http:", options: { ...addressOf(url), ...elsewhere(url).address, agent: plain } };
+      }
       const { protocol, agent } =
         proxy.protocol === "https:"
           ? { protocol: "https:" as const, agent: secure }
@@ -77,7 +88,7 @@ function serverNameOf(url: URL): { servername: string } {
 }
 
 function tlsOptionsOf(options: TransportOptions): tls.SecureContextOptions & tls.ConnectionOptions {
-  const extra = (options.caFiles ?? []).map(readCertificates);
+  const extra = [...(options.authorities ?? []), ...(options.caFiles ?? []).map(readCertificates)];
   return {
     // Made once: to parse all authorities for each connection takes tens of milliseconds.
     ...(extra.length > 0

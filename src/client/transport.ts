@@ -43,10 +43,17 @@ export interface Transport {
 export interface TransportOptions {
   /** Files with certificates of authorities (PEM) to trust beside those that the runtime trusts. */
   readonly caFiles?: readonly string[];
+  /** Certificates of authorities (PEM) to trust likewise. */
+  readonly authorities?: readonly string[];
   /** Trusts whatever certificate a server shows. Not done if absent. */
   readonly acceptAnyCertificate?: boolean;
   /** Proxies to use; those of the environment (HTTP_PROXY, HTTPS_PROXY, NO_PROXY) if absent, `false` for none. */
   readonly proxies?: ProxySettings | false;
+  /**
+   * The address at which a host is reached directly, whatever its name means here; its certificate still has to be of
+   * that name. The system is asked where it is absent or gives `undefined`.
+   */
+  readonly addressOf?: (hostname: string) => string | undefined;
   /** Most milliseconds until a connection stands; 15,000 if absent. */
   readonly connectTimeoutMs?: number;
   /** Most milliseconds until an answer begins, after the last byte was sent; 300,000 if absent. */

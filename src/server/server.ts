@@ -18,8 +18,10 @@ import { createHandler, type Pages } from "./handler.ts";
 import { createLatestFallback } from "./latest-fallback.ts";
 import { listen } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
+import { startAnnouncing } from "./mdns.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
+import { authorityPages, startRenewal } from "./tls/renewal.ts";
 import { startVerifying } from "./verifying.ts";
 import { createVersionIndexing } from "./version-indexing.ts";
 
@@ -109,7 +111,11 @@ async function compose(
     ...{ store, settings, log, isFirst: slot === 0, hasRecord: access !== undefined },
   });
   closing.push(collecting.stop); // here: what fails to listen has to end, too
-  const pages = { ...createPages(store, everySnapshot, state, watchers), ...access?.pages };
+  const pages = {
+    ...createPages(store, everySnapshot, state, watchers),
+    ...authorityPages(settings.tls),
+    ...access?.pages,
+  };
   const latestOf = createLatestFallback(store.metadata, tagging);
   const handle = createHandler({
     gate,
@@ -134,6 +140,8 @@ async function compose(
   closing.push(() => listener.stop(settings["stop-seconds"] * 1000));
   const sweep = slot === 0 ? startSweep(store, settings, log) : undefined;
   const flushing = startFlushing(store, log);
+  const announcing = slot === 0 ? startAnnouncing(settings, log) : undefined;
+  const renewing = slot === 0 ? startRenewal(settings.tls, log) : undefined;
   if (slot === 0) indexing.restart();
   if (slot === 0) closing.push(startVerifying(store, settings, log).stop);
   closing.push(
@@ -141,6 +149,8 @@ async function compose(
     feed.close,
     () => clearInterval(flushing),
     () => clearInterval(sweep),
+    () => clearInterval(renewing),
+    () => announcing?.stop(),
   );
   return {
     address: listener.address,

@@ -54,6 +54,8 @@ describe("loadSettings", () => {
     ["log-level: loud", 'log-level is "loud"'],
     ["access: { open: all }", 'access.open is "all"'],
     ["tls: { certificate: a.pem }", "tls.key"],
+    ["tls: { folder: a, key: a.key }", "tls is"],
+    ["mdns: registry.example.com", "mdns is"],
     ["colour: red", "colour"],
     ["- a", "expected settings by name"],
     ["listen: [", "berth.yaml"],

@@ -9,6 +9,7 @@ import { collectionSettings } from "./collection-settings.ts";
 import { logLevels } from "./log.ts";
 import { oidcSettings, workloadRule } from "./login-settings.ts";
 import { sizeSetting } from "./sizes.ts";
+import { tlsSettings } from "./tls/settings.ts";
 import { verifySettings } from "./verify-settings.ts";
 
 const quota = z.strictObject({
@@ -37,7 +38,11 @@ const schema = z.strictObject({
   data: z.string().min(1).default("./berth-data"),
   workers: z.union([z.literal("auto"), z.coerce.number().int().min(1).max(64)]).default(1),
   "log-level": z.enum(logLevels).default("info"),
-  tls: z.strictObject({ certificate: z.string(), key: z.string() }).optional(),
+  tls: tlsSettings.optional(),
+  mdns: z
+    .string()
+    .regex(/^[a-z0-9-]+(?:\.[a-z0-9-]+)*\.local$/i, "expected a host name that ends in .local")
+    .optional(),
   access: z
     .strictObject({
       open: z.enum(["none", "pull", "push"]).optional(),
@@ -92,6 +97,8 @@ export const settingPaths = [
   "log-level",
   "tls.certificate",
   "tls.key",
+  "tls.folder",
+  "mdns",
   "access.open",
   "access.admin-password-file",
   "access.htpasswd",

@@ -1,9 +1,13 @@
+import { readFileSync } from "node:fs";
 import { availableParallelism, networkInterfaces } from "node:os";
 import { writeAddress } from "../../server/address-file.ts";
 import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
 import type { Announce } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
+import { fingerprintOf } from "../../server/tls/certificates.ts";
+import { renewIfDue, withLocalTls } from "../../server/tls/renewal.ts";
+import { authorityFile } from "../../server/tls/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
 import { firstAccount, greeting, type StartedServer } from "../output/serve-greeting.ts";
@@ -40,6 +44,18 @@ export const serve = defineCommand({
       completion: "file",
     },
     "tls-key": { type: "text", value: "FILE", summary: "and this key (PEM)", completion: "file" },
+    "tls-folder": {
+      type: "text",
+      value: "FOLDER",
+      summary: "serve HTTPS with what berth setup server made there",
+      otherwise: "the folder tls of the data, if it is there",
+      completion: "folder",
+    },
+    mdns: {
+      type: "text",
+      value: "NAME.local",
+      summary: "answer to this name on the local network (multicast DNS)",
+    },
     "log-level": {
       type: "text",
       value: "LEVEL",
@@ -58,6 +74,7 @@ const flagPaths: Readonly<Record<string, string>> = {
   open: "access.open",
   "tls-certificate": "tls.certificate",
   "tls-key": "tls.key",
+  "tls-folder": "tls.folder",
 };
 
 async function serveUntilStopped(
@@ -73,7 +90,8 @@ async function serveUntilStopped(
       (entry): entry is [string, string] => typeof entry[1] === "string",
     );
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
-    settings = loadSettings(byPath, env, config ?? env.BERTH_CONFIG);
+    settings = withLocalTls(loadSettings(byPath, env, config ?? env.BERTH_CONFIG));
+    await renewIfDue(settings.tls);
     server = await start(settings, (first) => stdout.write(firstAccount(first, settings)));
   } catch (error) {
     stderr.write(`berth: ${explain(error)}\n`);
@@ -117,8 +135,15 @@ function describe(settings: Settings, { address, access }: RunningServer): Start
   return {
     ...{ address, access },
     certificateNames: leaf ? namesOf(leaf) : [],
+    fingerprint: fingerprintOfAuthority(settings),
     certificateFault:
       leaf && nameFault(leaf, publicUrl === undefined ? undefined : new URL(publicUrl).hostname),
     addresses: listed.filter((one) => !one.internal && one.family === "IPv4").map((one) => one.address),
   };
+}
+
+function fingerprintOfAuthority({ tls }: Settings): string | undefined {
+  return tls?.folder === undefined
+    ? undefined
+    : fingerprintOf(readFileSync(authorityFile(tls.folder), "utf8"));
 }

@@ -13,6 +13,8 @@ export interface StartedServer {
   readonly certificateNames: readonly string[];
   /** Why clients will refuse its certificate, if they will. */
   readonly certificateFault: string | undefined;
+  /** Of the local authority that clients have to trust, if there is one. */
+  readonly fingerprint?: string | undefined;
   /** Addresses by which other machines reach this one. */
   readonly addresses: readonly string[];
 }
@@ -62,15 +64,17 @@ function hostFor(
 }
 
 function notes(settings: Settings, server: StartedServer, host: string): readonly string[] {
-  const { certificateFault, addresses } = server;
+  const { certificateFault, addresses, fingerprint } = server;
   if (certificateFault !== undefined) return [`  note    ${certificateFault}\n`];
+  if (fingerprint !== undefined)
+    return [`  trust   berth setup client ${host} --fingerprint ${fingerprint}\n`];
   if (settings["public-url"] !== undefined || settings.tls || isLoopback(settings.listen)) return [];
   const isEvery = /^(?:0\.0\.0\.0|\[::\]):/.test(settings.listen);
   const port = host.slice(host.lastIndexOf(":"));
   const others = isEvery ? addresses.map((one) => `${isIP(one) === 6 ? `[${one}]` : one}${port}`) : [];
   return [
     ...(others.length > 0 ? [`  others  reach it at ${others.join(", ")}\n`] : []),
-    "  note    docker on other machines wants HTTPS: see --tls-certificate, or its setting insecure-registries\n",
+    "  note    docker on other machines wants HTTPS: berth setup server NAME makes what that needs\n",
   ];
 }
 

@@ -1,0 +1,89 @@
+import { RegistryError } from "../../oci/errors.ts";
+import type { RegistryName } from "../../oci/references.ts";
+import { errorCode } from "../../registry/files/durable.ts";
+import type { Files } from "./files.ts";
+import type { Plan } from "./plan.ts";
+import type { RunProgram } from "./programs.ts";
+import { readRecord, recordPath, type SetupRecord, type Step, writeRecord } from "./record.ts";
+import { takeBack } from "./undo.ts";
+
+/** Where a plan is carried out. */
+export interface Place {
+  readonly files: Files;
+  readonly registry: RegistryName;
+  readonly run: RunProgram;
+}
+
+/**
+ * Carries out a plan, whole or not at all: when something fails, what was done is taken back. What it does is recorded
+ * before it is done, so that it can be taken back whenever it ends. Resolves to what takes it back alone.
+ * @throws RegistryError DENIED, with what cannot be changed and why; what a program said
+ */
+export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise<void>> {
+  const { files, registry, run } = place;
+  if (plan.files.length === 0) return async () => {};
+  const earlier = await readRecord(files, registry);
+  const steps: Step[] = plan.files.map(({ path, before, after }) => ({
+    path,
+    before: before ?? null,
+    after,
+  }));
+  const record: SetupRecord = {
+    steps: [...(earlier?.steps ?? []), ...steps],
+    commands: unique([...(earlier?.commands ?? []), ...plan.commands.map(({ undo }) => undo)]),
+    folders: [...(earlier?.folders ?? [])],
+  };
+  const folders: string[] = [];
+  const retreat = async (): Promise<void> => {
+    await takeBack(files, { steps, commands: [], folders });
+    await restoreRecord(place, earlier, folders);
+  };
+  let at = recordPath(registry);
+  try {
+    folders.push(...(await writeRecord(files, registry, record)));
+    for (const { path, before, after } of steps) {
+      at = path;
+      if ((await files.read(path)) !== (before ?? undefined))
+        throw new Error("it was changed just now by somebody else");
+      folders.push(...(await files.write(path, after)));
+    }
+    at = "the system";
+    for (const { argv } of plan.commands) await run(argv);
+    await writeRecord(files, registry, { ...record, folders: [...record.folders, ...folders] });
+  } catch (cause) {
+    await retreat();
+    throw new RegistryError("DENIED", `cannot change ${at}: ${reasonOf(cause)}: nothing was changed`, {
+      cause,
+    });
+  }
+  return async () => {
+    await retreat();
+    for (const { undo } of plan.commands) await run(undo);
+  };
+}
+
+async function restoreRecord(
+  { files, registry }: Place,
+  earlier: SetupRecord | undefined,
+  folders: readonly string[],
+): Promise<void> {
+  if (earlier) return void (await writeRecord(files, registry, earlier));
+  const path = recordPath(registry);
+  if ((await files.read(path)) !== undefined) await files.remove(path);
+  await files.removeFolders(folders);
+}
+
+function unique(commands: readonly (readonly string[])[]): readonly (readonly string[])[] {
+  return [...new Map(commands.map((argv) => [argv.join(" "), argv])).values()];
+}
+
+function reasonOf(cause: unknown): string {
+  const code = errorCode(cause);
+  if (code === "EACCES" || (code === "EPERM" && process.getuid?.() !== 0))
+    return "not allowed: run it as root, with sudo";
+  if (code === "EPERM") return "not even root may write it: it may be immutable (lsattr)";
+  if (code === "EROFS") return "its file system is read-only";
+  if (code === "EISDIR") return "it is a folder, a file was expected";
+  if (code === "ENOTDIR") return "a part of its path is no folder";
+  return cause instanceof Error ? cause.message : String(cause);
+}

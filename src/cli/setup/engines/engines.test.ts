@@ -1,0 +1,172 @@
+import { describe, expect, test } from "bun:test";
+import type { RegistryName } from "../../../oci/references.ts";
+import type { Machine } from "../machine.ts";
+import type { PartOfPlan, Target } from "../plan.ts";
+import { withInsecureRegistry } from "./docker.ts";
+import type { Served } from "./engine.ts";
+import { engines } from "./engines.ts";
+
+const target: Target = { registry: "registry.local:5000" as RegistryName, host: "registry.local" };
+const pem = "-----BEGIN CERTIFICATE-----\nAA\n-----END CERTIFICATE-----\n";
+
+function machineOf(files: Readonly<Record<string, string>>): Machine {
+  return {
+    has: (path) => Object.keys(files).some((file) => file === path || file.startsWith(`${path}/`)),
+    read: (path) => files[path],
+  };
+}
+
+/** What a machine's files are after a part of a plan. */
+function after(
+  files: Readonly<Record<string, string>>,
+  part: PartOfPlan | undefined,
+): Record<string, string> {
+  return {
+    ...files,
+    ...Object.fromEntries((part?.files ?? []).map((change) => [change.path, change.after])),
+  };
+}
+
+const engine = (name: string) => {
+  const found = engines.find((one) => one.name === name);
+  if (!found) throw new Error(`there is no engine ${name}`);
+  return found;
+};
+const served = (scheme: "https" | "http", trusted = pem): Served => ({
+  scheme,
+  isVouchedForBy: (text) => text === trusted,
+  isTrustedBySystem: false,
+});
+
+describe("engines", () => {
+  test.each(["docker", "containerd", "podman", "buildkit"])(
+    "%s fails before it is told of an authority, works then, and wants nothing more",
+    (name) => {
+      const { trust, outlook } = engine(name);
+      const before = machineOf({});
+      expect(outlook?.(target, served("https"), before).kind).toBe("fails");
+      const files = after({}, trust(target, pem, before));
+      expect(outlook?.(target, served("https"), machineOf(files))).toMatchObject({ kind: "works" });
+      expect(outlook?.(target, served("https", "another"), machineOf(files))).toMatchObject({
+        kind: "fails",
+      });
+      expect(outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "fails" });
+      expect(trust(target, pem, machineOf(files)).files).toEqual([]);
+    },
+  );
+
+  test.each(["docker", "containerd", "podman", "buildkit"])(
+    "%s speaks plain HTTP when it is allowed to, and wants nothing more",
+    (name) => {
+      const { allowPlainHttp, outlook } = engine(name);
+      const files = after({}, allowPlainHttp?.(target, machineOf({})));
+      expect(outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "works" });
+      expect(allowPlainHttp?.(target, machineOf(files)).files ?? []).toEqual([]);
+    },
+  );
+
+  test("containerd's settings get a config_path with their comments kept", () => {
+    const text = 'version = 2\n\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri"] # cri\n    x = 1\n';
+    const part = engine("containerd").trust(target, pem, machineOf({ "/etc/containerd/config.toml": text }));
+    const [settings] = (part.files ?? []).filter(({ path }) => path.endsWith("config.toml"));
+    expect(settings?.after).toBe(
+      `${text}\n[plugins."io.containerd.grpc.v1.cri".registry]\n  config_path = "/etc/containerd/certs.d"\n`,
+    );
+    expect(part.advice?.join()).toContain("systemctl restart containerd");
+  });
+
+  test.each([
+    ['version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/c:/d"\n', "/c/", false],
+    ['version = 2\ndisabled_plugins = ["cri"]\n', "/etc/containerd/certs.d/", false],
+    [
+      'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors]\n',
+      "/etc/containerd/certs.d/",
+      true,
+    ],
+    ["[plugins]\n", "/etc/containerd/certs.d/", true],
+  ])("containerd's settings %j are left alone", (text, folder, isAdvised) => {
+    const part = engine("containerd").trust(target, pem, machineOf({ "/etc/containerd/config.toml": text }));
+    expect(part.files?.map(({ path }) => path)).toEqual([
+      `${folder}registry.local:5000/ca.crt`,
+      `${folder}registry.local:5000/hosts.toml`,
+    ]);
+    expect((part.advice ?? []).length > 0).toBe(isAdvised);
+  });
+
+  test("containerd's settings of version 3 get theirs", () => {
+    const part = engine("containerd").trust(
+      target,
+      pem,
+      machineOf({ "/etc/containerd/config.toml": "version = 3\n" }),
+    );
+    expect(part.files?.at(-1)?.after).toContain(`[plugins."io.containerd.cri.v1.images".registry]\n`);
+  });
+
+  test("buildkit's settings get the authority into a table that is there", () => {
+    const text = '# mine\n[registry."registry.local:5000"]\n  mirrors = ["a"]\n[worker]\n';
+    const part = engine("buildkit").trust(target, pem, machineOf({ "/etc/buildkit/buildkitd.toml": text }));
+    expect(part.files?.at(-1)?.after).toBe(
+      '# mine\n[registry."registry.local:5000"]\n  ca = ["/etc/buildkit/certs.d/registry.local:5000/ca.crt"]\n' +
+        '  mirrors = ["a"]\n[worker]\n',
+    );
+  });
+
+  test.each([
+    ["buildkit", "/etc/buildkit/buildkitd.toml", "registry = 1", /cannot be added to/],
+    ["buildkit", "/etc/buildkit/buildkitd.toml", "[[[", /buildkitd\.toml is no TOML/],
+    [
+      "buildkit",
+      "/etc/buildkit/buildkitd.toml",
+      '[registry."registry.local:5000"]\nca = ["x"]',
+      /take that line out/,
+    ],
+    ["containerd", "/etc/containerd/config.toml", "x", /config\.toml is no TOML/],
+  ])("%s refuses %s when it says %j", (name, path, text, message) => {
+    expect(() => engine(name).trust(target, pem, machineOf({ [path]: text }))).toThrow(message);
+  });
+
+  test("the system takes an authority where its kind looks for it, and is told", () => {
+    const debian = { "/usr/sbin/update-ca-certificates": "", "/usr/local/share/ca-certificates/x": "" };
+    const fedora = { "/usr/bin/update-ca-trust": "", "/etc/pki/ca-trust/source/anchors/x": "" };
+    const pathAndProgram = (files: Record<string, string>) => {
+      const { files: changes = [], commands = [] } = engine("system").trust(target, pem, machineOf(files));
+      return [changes[0]?.path, commands[0]?.argv];
+    };
+    expect(pathAndProgram(debian)).toEqual([
+      "/usr/local/share/ca-certificates/berth-registry.local_5000.crt",
+      ["update-ca-certificates"],
+    ]);
+    expect(pathAndProgram(fedora)).toEqual([
+      "/etc/pki/ca-trust/source/anchors/berth-registry.local_5000.pem",
+      ["update-ca-trust"],
+    ]);
+    expect(engine("system").isInstalled(machineOf({}))).toBe(false);
+  });
+});
+
+describe("withInsecureRegistry", () => {
+  const r = "registry.local:5000";
+  test.each([
+    [undefined, `{\n  "insecure-registries": [\n    "${r}"\n  ]\n}\n`],
+    [
+      '{\n\t"debug": true // why\n}\n',
+      `{\n\t"debug": true,\n\t"insecure-registries": [\n\t\t"${r}"\n\t] // why\n}\n`,
+    ],
+    ['{"insecure-registries":["a"]}', `{\n  "insecure-registries": [\n    "a",\n    "${r}"\n  ]\n}`],
+    [
+      '{\n  "insecure-registries": ["a"],\n  "b": [1,2]\n}',
+      `{\n  "insecure-registries": [\n    "a",\n    "${r}"\n  ],\n  "b": [1,2]\n}`,
+    ],
+    [`{"insecure-registries":["${r}"]}`, `{"insecure-registries":["${r}"]}`],
+  ])("withInsecureRegistry turns %j into %j", (text, expected) => {
+    expect(withInsecureRegistry(text, r)).toBe(expected);
+  });
+
+  test.each([
+    ['{\n  "a": 1,\n  oops\n}', /daemon\.json is no JSON: .*line 3/],
+    ["[]", /expected a JSON object/],
+    ['{"insecure-registries": "a"}', /expected a list/],
+  ])("withInsecureRegistry refuses %j", (text, message) => {
+    expect(() => withInsecureRegistry(text, r)).toThrow(message);
+  });
+});

@@ -1,0 +1,61 @@
+import { UsageError } from "../../command.ts";
+import { hasProgram, type Machine } from "../machine.ts";
+import { changeFile, type Target } from "../plan.ts";
+import { authorityPath, type Engine, outlookByFiles } from "./engine.ts";
+import { parseToml } from "./toml.ts";
+
+const folder = "/etc/containers/certs.d";
+const mainFile = "/etc/containers/registries.conf";
+
+/**
+ * podman, buildah, skopeo and CRI-O, which share their files.
+ * https://github.com/containers/image/blob/v5.29.0/docs/containers-certs.d.5.md
+ */
+export const podman: Engine = {
+  name: "podman",
+  isInstalled: (machine) =>
+    ["podman", "buildah", "skopeo", "crio"].some((name) => hasProgram(machine, name)) ||
+    machine.has("/etc/containers"),
+  trust(target, authority, machine) {
+    const why = `podman, buildah and skopeo trust the authority of ${target.registry}`;
+    return { files: changeFile(machine, authorityPath(folder, target), authority, why) };
+  },
+  allowPlainHttp(target, machine) {
+    const main = machine.read(mainFile);
+    const first = main === undefined ? {} : parseToml(mainFile, main);
+    if ("registries" in first) {
+      throw new UsageError(
+        `${mainFile} has the form of version 1, beside which no other file counts: add ${target.registry} to its ` +
+          "[registries.insecure] by hand",
+      );
+    }
+    const text = `[[registry]]\nlocation = "${target.registry}"\ninsecure = true\n`;
+    const why = `podman, buildah and skopeo speak plain HTTP with ${target.registry}`;
+    return { files: changeFile(machine, ownFile(target), text, why) };
+  },
+  outlook(target, served, machine) {
+    if (isInsecure(target, machine))
+      return { kind: "works", because: "it is marked as insecure, so that nothing is checked" };
+    const folders = [folder, "/etc/docker/certs.d"];
+    return outlookByFiles(
+      "podman",
+      folders.map((one) => authorityPath(one, target)),
+      served,
+      machine,
+    );
+  },
+};
+
+function ownFile({ registry }: Target): string {
+  return `/etc/containers/registries.conf.d/berth-${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.conf`;
+}
+
+function isInsecure(target: Target, machine: Machine): boolean {
+  return [mainFile, ownFile(target)].some((file) => {
+    const text = machine.read(file);
+    const list = text === undefined ? undefined : parseToml(file, text).registry;
+    return (
+      Array.isArray(list) && list.some((one) => one?.location === target.registry && one?.insecure === true)
+    );
+  });
+}

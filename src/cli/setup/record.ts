@@ -1,0 +1,74 @@
+import { z } from "zod";
+import { RegistryError } from "../../oci/errors.ts";
+import type { RegistryName } from "../../oci/references.ts";
+import type { Files } from "./files.ts";
+
+const base64 = z.base64().transform((text) => Buffer.from(text, "base64").toString("latin1"));
+
+const schema = z.object({
+  format: z.literal(1),
+  registry: z.string(),
+  steps: z.array(z.object({ path: z.string(), before: base64.nullable(), after: base64 })),
+  commands: z.array(z.array(z.string())),
+  folders: z.array(z.string()),
+});
+
+/** One file that was changed, or was about to be. */
+export interface Step {
+  readonly path: string;
+  /** `null` when there was no such file. Latin-1, as `after`. */
+  readonly before: string | null;
+  readonly after: string;
+}
+
+/** Everything that setup changed for one registry. */
+export interface SetupRecord {
+  /** In the order in which it was done. */
+  readonly steps: readonly Step[];
+  /** What has to run when files change back. */
+  readonly commands: readonly (readonly string[])[];
+  /** Folders that were made. */
+  readonly folders: readonly string[];
+}
+
+/** Where the records are: this folder is setup's own. */
+export const recordFolder = "/var/lib/berth-setup";
+
+export function recordPath(registry: RegistryName): string {
+  return `${recordFolder}/${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.json`;
+}
+
+/** @throws RegistryError UNSUPPORTED when the file is not what setup writes */
+export async function readRecord(files: Files, registry: RegistryName): Promise<SetupRecord | undefined> {
+  const path = recordPath(registry);
+  const text = await files.read(path);
+  if (text === undefined) return undefined;
+  const parsed = schema.safeParse(parseJson(text));
+  if (parsed.success) return parsed.data;
+  throw new RegistryError(
+    "UNSUPPORTED",
+    `${path} is not a record that this Berth wrote, so that nothing can be taken back by it: look at what it says`,
+  );
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined; // which no record is
+  }
+}
+
+/** Writes what was there before: it may have secrets, and is for root alone. Resolves to the folders that it made. */
+export function writeRecord(
+  files: Files,
+  registry: RegistryName,
+  record: SetupRecord,
+): Promise<readonly string[]> {
+  const encode = (text: string): string => Buffer.from(text, "latin1").toString("base64");
+  const steps = record.steps.map(({ path, before, after }) => {
+    return { path, before: before === null ? null : encode(before), after: encode(after) };
+  });
+  const text = JSON.stringify({ format: 1, registry, ...record, steps });
+  return files.write(recordPath(registry), `${text}\n`, 0o600);
+}

@@ -1,0 +1,97 @@
+import type { RegistryName } from "../../oci/references.ts";
+import type { Files } from "./files.ts";
+import { withoutInsertion } from "./insertions.ts";
+import type { RunProgram } from "./programs.ts";
+import { readRecord, recordFolder, recordPath, type SetupRecord, type Step, writeRecord } from "./record.ts";
+
+/** What became of a file that setup had changed. */
+export interface UndoneFile {
+  readonly path: string;
+  /** `kept` where others changed it since, and what setup did cannot be told apart. */
+  readonly outcome: "restored" | "removed" | "unchanged" | "kept";
+}
+
+/** What is to be taken back for a registry; `undefined` when nothing was set up. */
+export async function undoneBy(
+  files: Files,
+  registry: RegistryName,
+): Promise<readonly UndoneFile[] | undefined> {
+  const record = await readRecord(files, registry);
+  if (!record) return undefined;
+  const latest = new Map<string, string | null>();
+  const outcomes: UndoneFile[] = [];
+  for (const step of [...record.steps].reverse()) {
+    const now = latest.has(step.path)
+      ? (latest.get(step.path) ?? null)
+      : ((await files.read(step.path)) ?? null);
+    const back = goBack(step, now);
+    latest.set(step.path, back.content);
+    outcomes.push({ path: step.path, outcome: back.outcome });
+  }
+  return worstOf(outcomes);
+}
+
+/**
+ * Takes back everything that setup did for a registry. What cannot be told apart from what others did stays, and stays
+ * recorded.
+ * @throws what reading, writing and the programs throw
+ */
+export async function undoSetup(
+  files: Files,
+  registry: RegistryName,
+  run: RunProgram,
+): Promise<readonly UndoneFile[] | undefined> {
+  const record = await readRecord(files, registry);
+  if (!record) return undefined;
+  const { outcomes, left, folders } = await takeBack(files, record);
+  if (outcomes.some(({ outcome }) => outcome === "removed" || outcome === "restored"))
+    for (const argv of record.commands) await run(argv);
+  if (left.length > 0) {
+    await writeRecord(files, registry, { ...record, steps: left, folders });
+    return worstOf(outcomes);
+  }
+  await files.remove(recordPath(registry));
+  await files.removeFolders([...folders, recordFolder]);
+  return worstOf(outcomes);
+}
+
+/** Takes steps back, the last one first. */
+export async function takeBack(
+  files: Files,
+  record: SetupRecord,
+): Promise<{ outcomes: readonly UndoneFile[]; left: readonly Step[]; folders: readonly string[] }> {
+  const outcomes: UndoneFile[] = [];
+  const left: Step[] = [];
+  for (const step of [...record.steps].reverse()) {
+    const now = (await files.read(step.path)) ?? null;
+    const { outcome, content } = goBack(step, now);
+    if (outcome === "kept") left.unshift(step);
+    else if (content === null && now !== null) await files.remove(step.path);
+    else if (content !== null && content !== now) await files.write(step.path, content);
+    outcomes.push({ path: step.path, outcome });
+  }
+  return { outcomes, left, folders: await files.removeFolders(record.folders) };
+}
+
+/** What a file becomes when one step is taken back. */
+function goBack(
+  { path, before, after }: Step,
+  now: string | null,
+): { readonly outcome: UndoneFile["outcome"]; readonly content: string | null } {
+  if (now === before) return { outcome: "unchanged", content: now };
+  if (now === after) return { outcome: before === null ? "removed" : "restored", content: before };
+  if (now === null) return { outcome: before === null ? "unchanged" : "kept", content: now };
+  const content = withoutInsertion(path, before ?? "", after, now);
+  return content === undefined ? { outcome: "kept", content: now } : { outcome: "restored", content };
+}
+
+/** One outcome for each file. */
+function worstOf(outcomes: readonly UndoneFile[]): readonly UndoneFile[] {
+  const order = ["unchanged", "restored", "removed", "kept"];
+  const byPath = new Map<string, UndoneFile>();
+  for (const one of outcomes) {
+    const known = byPath.get(one.path);
+    if (!known || order.indexOf(one.outcome) > order.indexOf(known.outcome)) byPath.set(one.path, one);
+  }
+  return [...byPath.values()];
+}

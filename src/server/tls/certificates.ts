@@ -1,0 +1,25 @@
+import { createHash, X509Certificate } from "node:crypto";
+import { type TlsNames, tlsNames } from "./names.ts";
+
+/** What a certificate says of itself. */
+export interface CertificateFacts {
+  readonly names: TlsNames;
+  readonly begins: Date;
+  readonly ends: Date;
+}
+
+/** @throws when the text is no certificate */
+export function factsOf(certificate: string | Buffer): CertificateFacts {
+  const parsed = new X509Certificate(certificate);
+  const names = [...(parsed.subjectAltName ?? "").matchAll(/(?:DNS|IP Address):([^,\s]+)/g)];
+  return {
+    names: tlsNames(names.map(([, name = ""]) => name)),
+    begins: new Date(parsed.validFrom),
+    ends: new Date(parsed.validTo),
+  };
+}
+
+/** The SHA-256 fingerprint of a certificate, 64 digits in lower case. @throws when the text is no certificate */
+export function fingerprintOf(certificate: string): string {
+  return createHash("sha256").update(new X509Certificate(certificate).raw).digest("hex");
+}

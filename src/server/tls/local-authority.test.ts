@@ -1,0 +1,140 @@
+import { afterEach, beforeEach, describe, expect, test } from "bun:test";
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect } from "node:tls";
+import { readServerCertificate } from "../certificates.ts";
+import { issueCertificate, makeAuthority, makeServerKey } from "./authority.ts";
+import { factsOf, fingerprintOf } from "./certificates.ts";
+import { renewLocalTls, setUpLocalTls } from "./local-authority.ts";
+import { parseTlsNames } from "./names.ts";
+import { localTls } from "./settings.ts";
+
+const dayMs = 86_400_000;
+let folder: string;
+const read = (name: string) => readFile(join(folder, name), "utf8");
+const setUp = (...names: string[]) => setUpLocalTls(folder, parseTlsNames(names));
+const inDays = (days: number) => new Date(Date.now() + days * dayMs);
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "berth-tls-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+describe("setUpLocalTls", () => {
+  test("setUpLocalTls makes what a server needs, with keys for their owner alone, and once", async () => {
+    const made = await setUp("registry.local", "10.1.2.3");
+    expect(made).toMatchObject({ authority: "made", certificate: "made" });
+    expect(made.names.dns).toEqual(["registry.local", "localhost"]);
+    expect(made.names.addresses).toEqual(expect.arrayContaining(["10.1.2.3", "127.0.0.1", "::1"]));
+    expect(made.fingerprint).toBe(fingerprintOf(await read("authority.pem")));
+    const modes = await Promise.all(
+      ["authority.key", "server.key"].map(async (name) => (await stat(join(folder, name))).mode & 0o777),
+    );
+    expect(modes).toEqual([0o600, 0o600]);
+    expect(readServerCertificate(localTls(folder)).cert).toBe(await read("server.pem"));
+    const before = await read("server.pem");
+    expect(await setUp("registry.local")).toMatchObject({ authority: "kept", certificate: "kept" });
+    expect(await read("server.pem")).toBe(before);
+  });
+
+  test("setUpLocalTls adds names, and keeps the authority and the server's key", async () => {
+    const { fingerprint } = await setUp("registry.local");
+    const key = await read("server.key");
+    const added = await setUp("registry.lan");
+    expect(added).toMatchObject({ authority: "kept", certificate: "renewed", fingerprint });
+    expect(factsOf(await read("server.pem")).names.dns).toEqual([
+      "registry.local",
+      "localhost",
+      "registry.lan",
+    ]);
+    expect(await read("server.key")).toBe(key);
+  });
+
+  test("setUpLocalTls refuses a public name that the authority was not made for, and changes nothing", async () => {
+    await setUp("registry.example.com");
+    await setUp("other.registry.example.com");
+    const before = await read("server.pem");
+    await expect(setUp("registry.example.org")).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining("may not vouch for registry.example.org"),
+    });
+    expect(await read("server.pem")).toBe(before);
+    const made = await setUpLocalTls(folder, parseTlsNames(["registry.example.org"]), true);
+    expect(made).toMatchObject({ authority: "made", certificate: "renewed" });
+    expect(made.names.dns).toEqual(["localhost", "registry.example.org"]);
+  });
+
+  test("setUpLocalTls says so when the authority's key is gone", async () => {
+    await setUp("registry.local");
+    await rm(join(folder, "authority.key"));
+    await expect(setUp("registry.local")).rejects.toMatchObject({ code: "CONFLICT" });
+  });
+});
+
+describe("renewLocalTls", () => {
+  test("renewLocalTls renews when a third of the time is left, and not before", async () => {
+    const { ends } = await setUp("registry.local");
+    expect((await renewLocalTls(folder, inDays(59))).certificate).toBe("kept");
+    const renewed = await renewLocalTls(folder, inDays(61));
+    expect(renewed.certificate).toBe("renewed");
+    expect(renewed.names.dns).toEqual(["registry.local", "localhost"]);
+    expect(renewed.ends.getTime() - ends.getTime()).toBeGreaterThan(60 * dayMs);
+  });
+});
+
+describe("makeAuthority", () => {
+  async function isTrusted(name: string): Promise<boolean> {
+    const authority = await makeAuthority(parseTlsNames(["registry.example.com"]), new Date());
+    const key = await makeServerKey();
+    const cert = await issueCertificate(authority, key, parseTlsNames([name]), new Date());
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      tls: { cert, key },
+      fetch: () => new Response(),
+    });
+    try {
+      return await new Promise<boolean>((resolve, reject) => {
+        const ca = [authority.certificate];
+        const port = server.port ?? 0;
+        const socket = connect({ host: "127.0.0.1", port, servername: name, ca, rejectUnauthorized: false });
+        socket.once("error", reject);
+        socket.once("secureConnect", () => {
+          resolve(socket.authorized);
+          socket.destroy();
+        });
+      });
+    } finally {
+      await server.stop(true);
+    }
+  }
+
+  test.each([
+    ["registry.example.com", true],
+    ["a.registry.example.com", true],
+    ["registry.lan", true],
+    ["www.example.com", false],
+    ["example.org", false],
+  ])("makeAuthority makes one that is trusted to vouch for %s: %p", async (name, expected) => {
+    expect(await isTrusted(name)).toBe(expected);
+  });
+});
+
+describe("parseTlsNames", () => {
+  test.each([
+    ["registry.local:5000", /without port, such as "registry\.local"/],
+    ["https://registry.local", /expected a host name or an address/],
+    ["-a.local", /expected a host name/],
+    ["*.local", /expected a host name/],
+  ])("parseTlsNames refuses %s", (name, message) => {
+    expect(() => parseTlsNames([name])).toThrow(message);
+  });
+
+  test("parseTlsNames sorts names in their one spelling, each once", () => {
+    expect(parseTlsNames(["Registry.Local", "registry.local", "[FD00:0::1]", "10.0.0.1"])).toEqual({
+      dns: ["registry.local"],
+      addresses: ["fd00::1", "10.0.0.1"],
+    });
+  });
+});
