@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cp, mkdir, readFile, rm, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { cp, mkdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { readElf } from "../deploy/image/elf.ts";
 import manifest from "../package.json" with { type: "json" };
 import { unpacked } from "../src/layout/archive/compression.ts";
@@ -133,6 +133,25 @@ describe.skipIf(!isDebian)("npm run image", () => {
       expect(programs.map(([name]) => name)).toEqual(["usr/bin/berth"]);
     }
   });
+
+  // An emulator of the other processor is on few machines, and nobody is asked to have it.
+  const emulator = Bun.which("qemu-aarch64-static") ?? Bun.which("qemu-aarch64");
+  if (emulator) {
+    test("image for arm64 runs with its own libraries", async () => {
+      const [, child] = (await childrenOf()).manifests;
+      const unpackedTo = join(folder, "arm64");
+      for (const [name, { content, mode, linkName }] of child ? await filesOf(child) : []) {
+        const path = join(unpackedTo, name);
+        await mkdir(name.endsWith("/") ? path : dirname(path), { recursive: true });
+        if (linkName !== "") await symlink(linkName, path);
+        else if (!name.endsWith("/")) await writeFile(path, content, { mode });
+      }
+      const program = join(unpackedTo, "usr", "bin", "berth");
+      expect(await succeed(emulator, ["-L", unpackedTo, program, "--version"])).toBe(
+        `berth ${manifest.version}`,
+      );
+    });
+  }
 
   test("image has the sizes that docs/container.md states", async () => {
     const [, toPull, onDisk] = /(\d+) MB to pull, (\d+) MB on disk/.exec(await readFile(guide, "utf8")) ?? [];

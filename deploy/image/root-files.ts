@@ -1,3 +1,4 @@
+import { basename, dirname, relative } from "node:path/posix";
 import type { LayerEntry } from "../../src/layout/layer-tar.ts";
 import { readElf } from "./elf.ts";
 import type { DebianPackage } from "./packages.ts";
@@ -17,7 +18,7 @@ stop-seconds: 8
 `;
 
 const texts: Readonly<Record<string, string>> = {
-  "etc/passwd": `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nberth:x:${userId}:${userId}:Berth:/nonexistent:/usr/sbin/nologin\n`,
+  "etc/passwd": `root:x:0:0:root:/nonexistent:/usr/sbin/nologin\nberth:x:${userId}:${userId}:Berth:/home/berth:/usr/sbin/nologin\n`,
   "etc/group": `root:x:0:\nberth:x:${userId}:\n`,
   "etc/nsswitch.conf": "passwd: files\ngroup: files\nhosts: files dns\n",
   "etc/berth/berth.yaml": settings,
@@ -25,7 +26,7 @@ const texts: Readonly<Record<string, string>> = {
 
 /**
  * What an image has beside the program: the libraries that the program needs and nothing else of their packages but
- * their licenses, what dpkg says of them (where scanners look), a user, and folders for data.
+ * their licenses, what dpkg says of them (where scanners look), a user, and folders for data and logins.
  * @throws when the packages have not all that the program needs
  */
 export function baseFiles(program: Uint8Array, packages: readonly DebianPackage[]): readonly LayerEntry[] {
@@ -38,6 +39,7 @@ export function baseFiles(program: Uint8Array, packages: readonly DebianPackage[
     file("usr/lib/os-release", contentAt(packages, "usr/lib/os-release")),
     { path: "etc/os-release", type: "symlink", linkName: "../usr/lib/os-release" },
     { path: "data", type: "folder", owner: userId, mode: 0o750 },
+    { path: "home/berth", type: "folder", owner: userId, mode: 0o700 }, // for logins of `docker exec registry berth`
     { path: "tmp", type: "folder", mode: 0o1777 },
   ];
 }
@@ -71,11 +73,12 @@ function librariesOf(program: Uint8Array, packages: readonly DebianPackage[]): r
     found.set(name, { ...file(`${folder}/${name}`, content), mode: 0o755 });
     names.push(...library.needed);
   }
-  const loader = interpreter.slice(interpreter.lastIndexOf("/") + 1);
+  const link = `usr${interpreter}`;
+  const loader = relative(dirname(link), `${folder}/${basename(interpreter)}`);
   const [top = ""] = interpreter.split("/").slice(1); // lib or lib64, as it is called since ever
   return [
     ...found.values(),
-    { path: `usr${interpreter}`, type: "symlink", linkName: `/${folder}/${loader}` },
+    { path: link, type: "symlink", linkName: loader },
     { path: top, type: "symlink", linkName: `usr/${top}` },
   ];
 }
