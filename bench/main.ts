@@ -7,6 +7,7 @@ import { buildBerth, startBerth, startDockerRegistry } from "./peers.ts";
 import { type Row, toMarkdown } from "./report.ts";
 import { accountRows } from "./rows/accounts.ts";
 import { clientRows } from "./rows/client.ts";
+import { collectionRows } from "./rows/collection.ts";
 import { imageRows } from "./rows/images.ts";
 import { listRows } from "./rows/lists.ts";
 import { processRows } from "./rows/process.ts";
@@ -25,6 +26,7 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   client: clientRows,
   lists: listRows,
   tags: tagRows,
+  collection: collectionRows,
   process: processRows,
 };
 
