@@ -151,6 +151,11 @@ export const commands: CommandTable = [
         load: async () => (await import("./commands/manifest/inspect.ts")).inspectManifest,
       },
       {
+        words: "manifest rm",
+        summary: "Delete images from a registry",
+        load: async () => (await import("./commands/manifest/rm.ts")).manifestRm,
+      },
+      {
         words: "digest",
         summary: "Print the digest that a reference means",
         load: async () => (await import("./commands/digest.ts")).digest,
