@@ -90,7 +90,12 @@ async function run(command: readonly string[], home: string): Promise<Run> {
   return { ms, peak, cpu: Number(usage.cpuTime.total) / 1e6 };
 }
 
-/** A whole image from a registry into a folder and back to an empty registry, by Berth and by others. */
+/**
+ * A whole image from a registry into a folder and back to an empty registry, by Berth and by others.
+ *
+ * crane's small figures are right: it lets the system send files (sendfile), computes no digest of what it pushes, and
+ * waits for no disk where it pulls; Berth and skopeo verify both ways and make durable what they pulled.
+ */
 export async function clientRows({ folder, berth }: Bench): Promise<Row[]> {
   const place = join(folder, "client");
   await mkdir(place, { recursive: true });
