@@ -14,5 +14,10 @@ export const networkCommands: TableSection = {
       summary: "Make this machine's engines find a registry and trust it",
       load: async () => (await import("./commands/setup/client.ts")).setupClient,
     },
+    {
+      words: "doctor",
+      summary: "Find out why a registry cannot be used from here, and what mends that",
+      load: async () => (await import("./commands/doctor.ts")).doctor,
+    },
   ],
 };

@@ -127,6 +127,7 @@ async function compose(
         store: { ...store, pulls: pullsOfAll(store, collect) },
         ...{ tagging, feed, onNewRules: indexing.restart, administration: access?.administration },
         collecting,
+        dataFolder: settings.data,
       },
       gate.authorize,
     ),

@@ -64,10 +64,13 @@ function hostFor(
 }
 
 function notes(settings: Settings, server: StartedServer, host: string): readonly string[] {
-  const { certificateFault, addresses, fingerprint } = server;
+  const { certificateFault, certificateNames, addresses, fingerprint } = server;
   if (certificateFault !== undefined) return [`  note    ${certificateFault}\n`];
-  if (fingerprint !== undefined)
-    return [`  trust   berth setup client ${host} --fingerprint ${fingerprint}\n`];
+  if (fingerprint !== undefined) {
+    const name = certificateNames.find((one) => isIP(one) === 0 && one !== "localhost");
+    const known = name === undefined ? host : `${name}${host.slice(host.lastIndexOf(":"))}`;
+    return [`  trust   berth setup client ${known} --fingerprint ${fingerprint}\n`];
+  }
   if (settings["public-url"] !== undefined || settings.tls || isLoopback(settings.listen)) return [];
   const isEvery = /^(?:0\.0\.0\.0|\[::\]):/.test(settings.listen);
   const port = host.slice(host.lastIndexOf(":"));

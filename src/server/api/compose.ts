@@ -8,6 +8,7 @@ import { createAccountOperations } from "./accounts.ts";
 import { type Api, createApi } from "./app.ts";
 import { createAuditOperations } from "./audit.ts";
 import { createCollectionOperations } from "./collection.ts";
+import { createDiskOperations } from "./disk.ts";
 import { createEventOperations } from "./events.ts";
 import { createGrantOperations } from "./grants.ts";
 import type { Authorize } from "./operations.ts";
@@ -26,6 +27,7 @@ export interface ApiParts {
   readonly tagging: Tagging;
   readonly feed: ChangeFeed;
   readonly collecting: Collecting;
+  readonly dataFolder: string;
   /** Called when other rules for tags were stored. */
   readonly onNewRules: () => void;
   /** Absent in a registry without accounts. */
@@ -34,7 +36,7 @@ export interface ApiParts {
 
 /** Everything that the management API offers. */
 export function composeApi(parts: ApiParts, authorize: Authorize): Api {
-  const { store, tagging, feed, collecting, onNewRules, administration } = parts;
+  const { store, tagging, feed, collecting, dataFolder, onNewRules, administration } = parts;
   const opened = (): Administration => {
     if (!administration) throw noAccounts();
     return administration;
@@ -42,6 +44,7 @@ export function composeApi(parts: ApiParts, authorize: Authorize): Api {
   return createApi(
     [
       ...createStatisticsOperations(store.metadata),
+      ...createDiskOperations(dataFolder),
       ...createTagListOperations(store, tagging),
       ...createTagChangeOperations(store),
       createReplayOperation(store.metadata),

@@ -1,0 +1,77 @@
+import { connect } from "node:net";
+import { addressesOf } from "../reach/addresses.ts";
+import type { Check, Facts, Result } from "./checks.ts";
+
+const connectTimeoutMs = 5000;
+
+/** Whether the name is known on this machine. */
+export const nameCheck: Check = {
+  name: "name",
+  needs: [],
+  async run({ host, registry }) {
+    const addresses = await addressesOf(host);
+    if (addresses.length > 0)
+      return { state: "fine", says: `${host} is ${addresses.join(", ")}`, facts: { addresses } };
+    const given = host.endsWith(".local") ? "" : " --address IP";
+    return {
+      state: "wrong",
+      says: `no address is known for ${host}`,
+      mend: `berth setup client ${registry}${given}`,
+    };
+  },
+};
+
+/** Whether there is a way to the machine. */
+export const routeCheck: Check = {
+  name: "route",
+  needs: ["name"],
+  async run(facts) {
+    const { host, port, addresses = [] } = facts;
+    const tries = await Promise.all(
+      addresses.map(async (address) => ({ address, code: await tryConnection(address, port) })),
+    );
+    const open = tries.find(({ code }) => code === undefined);
+    if (open)
+      return {
+        state: "fine",
+        says: `${open.address} answers`,
+        facts: { peer: { host, port, address: open.address } },
+      };
+    const refusing = tries.find(({ code }) => code === "ECONNREFUSED");
+    if (refusing) return { state: "fine", says: `${refusing.address} answers` };
+    const [first] = tries;
+    return {
+      state: "wrong",
+      says: `no way to ${tries.map(({ address, code }) => `${address} (${code})`).join(", ")}`,
+      mend: `ip route get ${first?.address}; is it still the server's address, and is a firewall between?`,
+    };
+  },
+};
+
+/** Whether something listens there. */
+export const portCheck: Check = {
+  name: "port",
+  needs: ["route"],
+  run({ port, peer, addresses = [] }: Facts): Result {
+    if (peer) return { state: "fine", says: `${port} takes connections` };
+    return {
+      state: "wrong",
+      says: `nothing listens on port ${port} of ${addresses.join(", ")}`,
+      mend: `berth serve --listen 0.0.0.0:${port}, on the server`,
+    };
+  },
+};
+
+/** Resolves to the code of what went wrong; `undefined` when a connection was made. */
+function tryConnection(host: string, port: number): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = connect({ host, port });
+    const end = (code?: string): void => {
+      socket.destroy();
+      resolve(code);
+    };
+    socket.setTimeout(connectTimeoutMs, () => end("no answer"));
+    socket.once("connect", () => end());
+    socket.once("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
+}
