@@ -87,7 +87,10 @@ test.skipIf(!mayMount)(
         await succeed("mount", ["-o", "remount,size=64m", disk]);
         const sizeOfMetadata = async () => (await stat(join(data, "metadata.db"))).size;
         const before = await sizeOfMetadata();
-        while ((await sizeOfMetadata()) === before) await pushSmall();
+        while ((await sizeOfMetadata()) === before)
+          await pushSmall().catch((cause) => {
+            throw new Error(`refused though there is room:\n${berth.process.output()}`, { cause });
+          });
         expect(await berth.process.stop()).toBe(0);
       } finally {
         await berth.stop();

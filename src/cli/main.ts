@@ -11,7 +11,9 @@ async function main(): Promise<void> {
     await import("../server/worker.ts");
     return;
   }
+  const busy = setInterval(() => {}, 60_000); // a promise alone does not keep the process until its exit code is known
   process.exitCode = await runInProcess((surroundings) =>
     runCommandLine(commands, process.argv.slice(2), surroundings),
   );
+  clearInterval(busy);
 }

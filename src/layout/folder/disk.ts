@@ -86,7 +86,7 @@ async function writeBatch(
   const lock = await takeLock(paths.lock);
   const done: (() => void)[] = [];
   try {
-    if (lock.wasLeftBehind) await removeTemporaries(paths);
+    await removeTemporaries(paths);
     const before = await read();
     let state = before;
     const garbage: Digest[] = [];

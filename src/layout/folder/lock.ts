@@ -9,8 +9,6 @@ import { ensureFolderFor } from "./files.ts";
 
 /** A lock that is held. */
 export interface HeldLock {
-  /** Whether a process that had it before ended without giving it back. */
-  readonly wasLeftBehind: boolean;
   /** @throws RegistryError UNAVAILABLE when this process stood still for so long that another took the lock */
   check(): Promise<void>;
   release(): Promise<void>;
@@ -30,10 +28,9 @@ const longestDelayMs = 20;
 export async function takeLock(path: string): Promise<HeldLock> {
   const mine = JSON.stringify({ host: processSpace(), pid: process.pid, id: randomUUID() });
   const deadline = Date.now() + waitMs;
-  let wasLeftBehind = false;
   for (let delay = firstDelayMs; ; delay = Math.min(delay * 2, longestDelayMs)) {
-    if (await create(path, mine)) return held(path, mine, wasLeftBehind);
-    if (await breakIfStale(path)) wasLeftBehind = true;
+    if (await create(path, mine)) return held(path, mine);
+    await breakIfStale(path);
     if (Date.now() > deadline) {
       throw new RegistryError(
         "UNAVAILABLE",
@@ -54,9 +51,8 @@ async function create(path: string, content: string): Promise<boolean> {
   }
 }
 
-function held(path: string, mine: string, wasLeftBehind: boolean): HeldLock {
+function held(path: string, mine: string): HeldLock {
   return {
-    wasLeftBehind,
     async check() {
       if ((await readIfThere(path)) === mine) return;
       throw new RegistryError(
@@ -74,18 +70,16 @@ function held(path: string, mine: string, wasLeftBehind: boolean): HeldLock {
 /**
  * Of several that find a stale lock, the one that makes the file beside it removes the lock, if it is still the same.
  */
-async function breakIfStale(path: string): Promise<boolean> {
+async function breakIfStale(path: string): Promise<void> {
   const found = await readIfThere(path);
-  if (found === undefined || !(await isStale(path, found))) return false;
+  if (found === undefined || !(await isStale(path, found))) return;
   const breaking = `${path}.breaking`;
   if (!(await create(breaking, ""))) {
     if (await isOlderThan(breaking, staleMs)) await unlinkIfThere(breaking);
-    return false;
+    return;
   }
   try {
-    const isSame = (await readIfThere(path)) === found;
-    if (isSame) await unlinkIfThere(path);
-    return isSame;
+    if ((await readIfThere(path)) === found) await unlinkIfThere(path);
   } finally {
     await unlinkIfThere(breaking);
   }
