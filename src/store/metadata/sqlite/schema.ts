@@ -118,11 +118,11 @@ const migrations: readonly string[] = [
 export const schemaVersion = migrations.length;
 
 /**
- * Brings the database to {@link schemaVersion}.
+ * Brings the database to a version, {@link schemaVersion} but in tests.
  * @throws RegistryError UNAVAILABLE when a newer Berth wrote it
  */
-export function migrate(db: Database): void {
-  if (versionOf(db) === schemaVersion) return;
+export function migrate(db: Database, target = schemaVersion): void {
+  if (versionOf(db) === target) return;
   const step = db.transaction(() => {
     const version = versionOf(db); // again: another worker may have been faster
     if (version > schemaVersion) {
@@ -131,8 +131,8 @@ export function migrate(db: Database): void {
         `the store has schema version ${version}, this Berth knows up to ${schemaVersion}: start the newer Berth that wrote it`,
       );
     }
-    for (const sql of migrations.slice(version)) db.run(sql);
-    db.run(`PRAGMA user_version = ${schemaVersion}`);
+    for (const sql of migrations.slice(version, target)) db.run(sql);
+    db.run(`PRAGMA user_version = ${target}`);
   });
   step.immediate();
 }
