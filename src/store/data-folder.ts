@@ -24,13 +24,13 @@ export interface DataFolder {
  */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
   const path = join(folder, "metadata.db");
+  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
   if (!existsSync(path)) {
     throw new RegistryError(
       "UNAVAILABLE",
       `there is no Berth's data in ${folder}: it has no metadata.db, choose another folder with --data`,
     );
   }
-  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
   const lock = readVersion(path) < schemaVersion ? await lockOld(folder) : undefined;
   try {
     const metadata = openSqliteMetadata(path);

@@ -20,14 +20,12 @@ export const restoreMark = "restore.json";
  *   `makeUsableFolder`
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
+  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
   await makeUsableFolder(folder);
-  const lock = await takeLock(
+  return takeLock(
     folder,
     `another Berth is using the data folder ${folder}: stop it, or choose another folder with --data`,
   );
-  if (!existsSync(join(folder, restoreMark))) return lock;
-  lock.release();
-  throw halfRestored(folder);
 }
 
 /** What those hear who would use a folder that is half restored. */

@@ -22,7 +22,10 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/keeping.md", () => {
     const settings = /```yaml\n(gc:[\s\S]*?)```/.exec(await readFile(guide, "utf8"))?.[1] ?? "";
     await Bun.write(join(folder, "berth.yaml"), settings);
     const args = ["--config", join(folder, "berth.yaml")];
-    [berth, engine] = await Promise.all([startBerth({ args }), startDockerEngine()]);
+    [berth, engine] = await Promise.all([
+      startBerth({ args, data: join(folder, "berth-data") }),
+      startDockerEngine(),
+    ]);
     for (const version of ["1.0", "2.0"]) {
       const context = join(folder, `ui-${version}`);
       await Bun.write(join(context, "content"), crypto.getRandomValues(new Uint8Array(50_000)));

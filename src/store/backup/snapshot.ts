@@ -9,6 +9,9 @@ export interface Snapshot {
   pages(): Iterable<readonly FileContent[]>;
   /** Whether a blob is among them. */
   has(digest: Digest): boolean;
+  /** A blob that stands in the metadata. */
+  smallBlob(digest: Digest): Uint8Array | undefined;
+  manifest(digest: Digest): { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
   close(): void;
 }
 
@@ -27,6 +30,12 @@ export function openSnapshot(path: string): Snapshot {
     `SELECT id, digest, size FROM blobs WHERE id > ? AND ${hasFile} ORDER BY id LIMIT ?`,
   );
   const find = db.query<{ id: number }, [string]>("SELECT id FROM blobs WHERE digest = ?");
+  const small = db.query<{ bytes: Uint8Array }, [string]>(
+    "SELECT s.bytes FROM blobs b JOIN small_blobs s ON s.blob_id = b.id WHERE b.digest = ?",
+  );
+  const manifest = db.query<{ bytes: Uint8Array; mediaType: string }, [string]>(
+    "SELECT bytes, media_type AS mediaType FROM manifests WHERE digest = ? LIMIT 1",
+  );
   return {
     total: { blobs: total?.blobs ?? 0, bytes: total?.bytes ?? 0 },
     *pages() {
@@ -39,6 +48,8 @@ export function openSnapshot(path: string): Snapshot {
       }
     },
     has: (digest) => find.get(digest) !== null,
+    smallBlob: (digest) => small.get(digest)?.bytes,
+    manifest: (digest) => manifest.get(digest) ?? undefined,
     close: () => db.close(),
   };
 }

@@ -6,7 +6,7 @@ import { RegistryError } from "../../oci/errors.ts";
 import { errorCode, makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
 
 /** The file that says that a folder holds backups, and of which store. */
-const markName = "berth-backup.json";
+export const markName = "berth-backup.json";
 const pointsName = "points";
 
 const mark = z.object({ format: z.literal(1), store: z.string() });

@@ -1,5 +1,4 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { encodedOf } from "../../oci/digests.ts";
 import type { BlobFiles } from "../blobs/files.ts";
@@ -9,6 +8,7 @@ import type { BlobVerdict } from "./blobs.ts";
 import type { ManifestVerdict } from "./manifests.ts";
 import { createQuarantine } from "./quarantine.ts";
 import type { Refetched, Refetcher } from "./refetching.ts";
+import { foldersOf } from "./strays.ts";
 
 /** Does something about faults. Each method resolves to the faults with what was done. */
 export interface Mender {
@@ -100,8 +100,6 @@ function moved(fault: Fault, to: string): Fault {
 }
 
 async function hasBlobs(folder: string): Promise<boolean> {
-  for (const algorithm of await readdir(join(folder, "blobs"))) {
-    if ((await readdir(join(folder, "blobs", algorithm))).length > 0) return true;
-  }
-  return false;
+  const folders = await foldersOf(folder);
+  return folders.some((below) => below.split("/").length > 2);
 }

@@ -17,7 +17,7 @@ export interface Refetched {
   readonly why?: string;
 }
 
-/** Fetches what is damaged from a registry that has the same repositories. */
+/** Fetches what is damaged from a registry that has the same repositories, or from a backup. */
 export interface Refetcher {
   /** Asks the repositories that hold the blob, one after the other, until one has it. */
   blob(blob: InspectedBlob, holders: readonly RepositoryName[]): Promise<Refetched>;
@@ -27,8 +27,8 @@ export interface Refetcher {
 /** The other registry, and the store that takes what it sends. */
 export interface RefetchOptions {
   readonly source: Pick<Registry, "getBlob" | "getManifest">;
-  /** What the other registry is called. */
-  readonly name: string;
+  /** What a repository of the other registry is called. */
+  readonly nameOf: (repository: RepositoryName) => string;
   /** The data folder. */
   readonly folder: string;
   readonly metadata: Metadata;
@@ -41,7 +41,7 @@ const stallMs = 60_000;
 
 /** What comes is verified before it takes the place of anything. Why it does not come is told, not thrown. */
 export function createRefetcher(options: RefetchOptions): Refetcher {
-  const { source, name, folder, metadata, blobs, signal } = options;
+  const { source, nameOf, folder, metadata, blobs, signal } = options;
   const { verification } = metadata;
   const { putBlob } = createUploads({
     sessions: createUploadFiles({ folder: join(folder, "uploads"), slot: 0, slots: 1, maxOpen: 1 }),
@@ -69,7 +69,7 @@ export function createRefetcher(options: RefetchOptions): Refetcher {
           await putBlob(repository, { digest, size }, await openBlob(handle, undefined, { signal }), {
             signal,
           });
-        }, `${name}/${repository}`);
+        }, nameOf(repository));
         if (outcome.from !== undefined) break;
       }
       return outcome;
@@ -79,6 +79,6 @@ export function createRefetcher(options: RefetchOptions): Refetcher {
         const stored = await source.getManifest(repository, digest, { signal });
         verifyManifest(stored, { digest, size, mediaType });
         await verification.mendManifest(id, stored.bytes);
-      }, `${name}/${repository}`),
+      }, nameOf(repository)),
   };
 }

@@ -29,6 +29,7 @@ export interface VerifyOptions {
   readonly mender?: Mender;
   readonly strayAges?: StrayAges;
   readonly signal: AbortSignal;
+  /** Told of each fault; also of those that were found before it was broken off. */
   readonly onFault?: (fault: Fault) => void;
   /** Told often how far it is. */
   readonly onProgress?: (place: VerifyPlace) => void;
@@ -47,6 +48,7 @@ export async function verifyStore(options: VerifyOptions): Promise<VerificationR
   const { verification } = metadata;
   const begun = restart ? undefined : await verification.unfinished(by);
   const { id, stage, cursor, counts } = begun ?? (await verification.begin(by));
+  if (begun && onFault) for (const fault of await verification.listFaults(id, counts.faults)) onFault(fault);
   const run = createRun(options, { stage, cursor, counts });
   let noted = performance.now();
   let faults: Fault[] = [];

@@ -1,3 +1,6 @@
+import { resolve } from "node:path";
+import type { RepositoryName } from "../../../oci/names.ts";
+import { isBackup, openBackupSource } from "../../../store/backup/source.ts";
 import type { DataFolder } from "../../../store/data-folder.ts";
 import type { Fault, VerificationRow, VerifyPlace } from "../../../store/metadata/verification.ts";
 import { createMender } from "../../../store/verify/mender.ts";
@@ -17,8 +20,9 @@ const flags = {
   repair: { type: "switch", summary: "mend what can be mended" },
   from: {
     type: "text",
-    value: "REGISTRY",
-    summary: "with --repair: fetch damaged content again from a registry with the same repositories",
+    value: "REGISTRY|TARGET",
+    summary:
+      "with --repair: fetch damaged content again, from a registry with the same repositories or from backups",
     completion: "registry",
   },
   restart: { type: "switch", summary: "begin anew instead of going on where the last one was broken off" },
@@ -40,6 +44,7 @@ brings it back; files that nobody knows are moved there too. Exit code 1 when so
   examples: [
     { line: "berth verify --data /var/lib/berth", does: "everything, beside the running server" },
     { line: "berth verify --repair --from registry.example.com", does: "with what is damaged fetched again" },
+    { line: "berth verify --repair --from /mnt/backup", does: "likewise, from what berth backup has made" },
   ],
   async run(context) {
     const { flags } = context;
@@ -72,13 +77,21 @@ async function withMender(
   opened: DataFolder,
   act: (mender: Mender | undefined) => Promise<number>,
 ): Promise<number> {
-  const { flags, signal } = context;
+  const { flags, signal, cwd } = context;
   if (!flags.repair) return act(undefined);
   if (flags.from === undefined) return act(createMender(opened));
+  const folder = resolve(cwd, flags.from);
+  if (await isBackup(folder)) {
+    const backup = await openBackupSource(folder);
+    const { source } = backup;
+    const refetcher = createRefetcher({ ...opened, source, nameOf: () => folder, signal });
+    return act(createMender(opened, refetcher)).finally(backup.close);
+  }
   const { registry, ...typed } = parseRegistry(flags.from);
   return withRemotes(context, ({ client }) => {
     const source = client(registry, typed);
-    return act(createMender(opened, createRefetcher({ ...opened, source, name: registry, signal })));
+    const nameOf = (repository: RepositoryName): string => `${registry}/${repository}`;
+    return act(createMender(opened, createRefetcher({ ...opened, source, nameOf, signal })));
   });
 }
 

@@ -1,0 +1,272 @@
+import { Database } from "bun:sqlite";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { chmod, chown, cp, mkdir, readdir, rm, truncate, unlink, utimes, writeFile } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { berthProgram, runBerth } from "../fixtures/command-lines.ts";
+import { attempt, makeTemporaryFolder, startProcess, succeed } from "../fixtures/processes.ts";
+import { missingOf, type PushedImage, pushImage } from "../fixtures/pushes.ts";
+import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { blobFileOf, flipBit, readWorkLines } from "../fixtures/stored-blobs.ts";
+
+setDefaultTimeout(30_000);
+
+// Root of a container often may not mount.
+const isRoot = process.getuid?.() === 0;
+const mayMount = isRoot && spawnSync("unshare", ["--mount", "true"]).status === 0;
+const mayChangeUser = isRoot && spawnSync("setpriv", ["--version"]).status === 0;
+
+let folder: string;
+/** A data folder that nobody uses, which each test harms a copy of. */
+let source: string;
+let images: readonly PushedImage[];
+let copies = 0;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  source = join(folder, "source");
+  const berth = await startBerth({ data: source });
+  const push = (tag: string) => pushImage(berth.url, "damage/app", tag, [60_000, 30_000]);
+  images = [await push("1"), await push("2")];
+  await berth.stop();
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+async function copyOfStore(): Promise<string> {
+  const to = join(folder, `copy-${++copies}`);
+  await cp(source, to, { recursive: true });
+  return to;
+}
+
+async function run(...args: readonly string[]) {
+  const { exitCode, stdout, stderr } = await runBerth([...args, "--json", "--rate", "0"], {
+    env: { HOME: folder },
+  });
+  const lines = stdout === "" ? { faults: [], done: undefined } : readWorkLines(stdout);
+  return { exitCode, stderr, ...lines };
+}
+const verify = (data: string, ...flags: readonly string[]) => run("verify", "--data", data, ...flags);
+const kindsOf = (faults: readonly { readonly kind: string }[]) => faults.map(({ kind }) => kind).sort();
+const layersOf = ({ blobs }: PushedImage): [string, string] => [blobs[1] ?? "", blobs[2] ?? ""];
+const [first, second] = [() => images[0] as PushedImage, () => images[1] as PushedImage]; // made in `beforeAll`
+
+/** Runs something against a server over a data folder. */
+async function served<T>(data: string, act: (berth: RunningRegistry) => Promise<T>): Promise<T> {
+  const berth = await startBerth({ data });
+  try {
+    return await act(berth);
+  } finally {
+    await berth.stop();
+  }
+}
+
+describe("berth verify", () => {
+  test("verify tells everything that is wrong, and --repair mends it from a backup and a registry", async () => {
+    const data = await copyOfStore();
+    const target = join(folder, "target");
+    expect((await run("backup", target, "--data", data)).exitCode).toBe(0);
+    const [one, two] = layersOf(first());
+    const [three, four] = layersOf(second());
+    await flipBit(blobFileOf(data, one));
+    await truncate(blobFileOf(data, two), 10);
+    await unlink(blobFileOf(data, three));
+    await writeFile(join(dirname(blobFileOf(data, four)), "notes.txt"), "mine");
+    const stray = blobFileOf(data, `sha256:${"ab".repeat(32)}`);
+    await mkdir(dirname(stray), { recursive: true });
+    await writeFile(stray, "nobody knows me");
+    await writeFile(
+      join(data, "uploads", `${"0".repeat(8)}-${"0000-".repeat(3)}${"0".repeat(12)}.put`),
+      "given up",
+    );
+    const upload = (await readdir(join(data, "uploads")))[0] ?? "";
+    await utimes(join(data, "uploads", upload), 0, 0);
+    {
+      using db = new Database(join(data, "metadata.db"));
+      db.run("UPDATE small_blobs SET bytes = x'00' WHERE blob_id = (SELECT min(blob_id) FROM small_blobs)");
+      db.run("DELETE FROM manifest_blobs WHERE manifest_id = 1");
+      db.run("UPDATE manifests SET bytes = CAST('{}' AS BLOB) WHERE id = 2");
+      db.run("INSERT INTO tags (repository_id, name, digest, opened_at) VALUES (1, 'lost', 'sha256:0', 0)");
+      db.run("INSERT INTO blob_links (repository_id, blob_id, linked_at, unclaimed) VALUES (99, 1, 0, 0)");
+      db.run("INSERT INTO referrers VALUES (1, 'sha256:1', 'sha256:2', '', '{}')");
+    }
+    const all = [
+      ...["blob-damaged", "blob-damaged", "blob-damaged", "blob-lost", "foreign-file", "link-broken"],
+      ...["manifest-damaged", "reference-missing", "referrer-broken", "stray-upload", "tag-broken"],
+    ];
+    const found = await verify(data);
+    expect([found.exitCode, kindsOf(found.faults)]).toEqual([1, all]); // a stray blob is young yet
+    const repaired = await verify(data, "--repair", "--from", target);
+    expect(repaired.exitCode).toBe(1);
+    const left = repaired.faults.filter(({ mended }) => mended === undefined);
+    expect(kindsOf(left)).toEqual(["link-broken", "referrer-broken", "tag-broken"]);
+    expect(
+      await served(data, async ({ url }) =>
+        (await Promise.all(images.map((image) => missingOf(url, image)))).flat(),
+      ),
+    ).toEqual([]);
+
+    await flipBit(blobFileOf(data, four));
+    const mended = await served(source, ({ host }) => verify(data, "--repair", "--from", host));
+    expect(mended.faults.filter(({ subject }) => subject === four)).toMatchObject([
+      {
+        kind: "blob-damaged",
+        mended: expect.stringMatching(/^fetched again from 127\.0\.0\.1:\d+\/damage\/app$/),
+      },
+    ]);
+    expect(kindsOf((await verify(data)).faults)).toEqual(["link-broken", "referrer-broken", "tag-broken"]);
+  });
+
+  test("verify goes on where it was broken off, tells again what it had found, and begins anew when told to", async () => {
+    const data = await copyOfStore();
+    await flipBit(blobFileOf(data, layersOf(first())[0]));
+    const slow = startProcess(process.execPath, [berthProgram, "verify", "--data", data, "--rate", "100kB"]);
+    await slow.waitForOutput(/blob-damaged/);
+    expect(await slow.stop("SIGINT")).toBe(130);
+    const rest = await verify(data);
+    expect([rest.exitCode, kindsOf(rest.faults), rest.done.counts.blobs]).toEqual([1, ["blob-damaged"], 6]);
+    expect(rest.done.counts.faults).toBe(1);
+    await rm(blobFileOf(data, layersOf(first())[0]));
+    const again = await verify(data, "--restart");
+    expect([again.done.id > rest.done.id, kindsOf(again.faults)]).toEqual([true, ["blob-lost"]]);
+  });
+
+  test("verify says what a folder is that is no store, and reports a half-copied one to its end", async () => {
+    const [empty, garbage, halfCopied] = [
+      join(folder, "empty"),
+      join(folder, "garbage"),
+      await copyOfStore(),
+    ];
+    await mkdir(empty);
+    await mkdir(garbage);
+    await writeFile(
+      join(garbage, "metadata.db"),
+      "this is no database, but long enough to look like a file".repeat(40),
+    );
+    expect((await verify(empty)).stderr).toContain("has no metadata.db");
+    expect((await verify(garbage)).stderr).toContain("damaged or no Berth's: restore a backup");
+    await rm(join(halfCopied, "blobs"), { recursive: true });
+    const { exitCode, faults, done } = await verify(halfCopied, "--repair");
+    expect([exitCode, kindsOf(faults)]).toEqual([1, ["blob-lost", "blob-lost", "blob-lost", "blob-lost"]]);
+    expect(done.counts.blobs).toBe(6);
+    // Its disk is not mounted, perhaps: when it is, nothing was changed.
+    await cp(join(source, "blobs"), join(halfCopied, "blobs"), { recursive: true });
+    expect((await verify(halfCopied)).exitCode).toBe(0);
+  });
+
+  test.skipIf(!mayChangeUser)(
+    "verify and backup tell what they may not read, and do the rest (needs setpriv)",
+    async () => {
+      const data = await copyOfStore();
+      const [layer] = layersOf(first());
+      for (const path of await readdir(data, { recursive: true }))
+        await chown(join(data, path), 65_534, 65_534);
+      for (const path of [data, folder]) await chown(path, 65_534, 65_534);
+      await chown(blobFileOf(data, layer), 0, 0);
+      await chmod(blobFileOf(data, layer), 0o600);
+      const asNobody = async (...args: readonly string[]) => {
+        const privileges = ["--reuid=65534", "--regid=65534", "--clear-groups"];
+        const command = [process.execPath, berthProgram, ...args, "--data", data, "--rate", "0", "--json"];
+        const { exitCode, stdout, stderr } = await attempt("setpriv", [...privileges, ...command], {
+          env: { HOME: folder },
+        });
+        expect(stderr).toBe("");
+        return { exitCode, ...readWorkLines(stdout) };
+      };
+      const verified = await asNobody("verify", "--repair");
+      expect(verified).toMatchObject({ exitCode: 1, faults: [{ kind: "blob-unreadable", subject: layer }] });
+      expect(verified.done.counts).toMatchObject({ blobs: 6, faults: 1, mended: 0 });
+      const backedUp = await asNobody("backup", join(folder, "of-nobody"));
+      expect(backedUp).toMatchObject({ exitCode: 1, faults: [{ kind: "blob-unreadable", subject: layer }] });
+      expect(backedUp.done).toMatchObject({ blobs: 4, copied: 3, faults: 1 });
+      await chown(blobFileOf(data, layer), 65_534, 65_534);
+      expect((await asNobody("verify")).exitCode).toBe(0);
+    },
+  );
+});
+
+describe("berth backup and restore", () => {
+  test("backup notes what is damaged, restore what the backup lacks; all else is there", async () => {
+    const data = await copyOfStore();
+    const target = join(folder, "lacking");
+    const [one, two] = layersOf(first());
+    await flipBit(blobFileOf(data, one));
+    expect(await run("backup", target, "--data", data)).toMatchObject({
+      ...{ exitCode: 1, faults: [{ kind: "blob-damaged", subject: one }] },
+      done: { copied: 3, faults: 1 },
+    });
+    await flipBit(blobFileOf(target, two));
+    const to = join(folder, "lacking-restored");
+    const restored = await run("restore", target, "--data", to);
+    expect([restored.exitCode, kindsOf(restored.faults)]).toEqual([1, ["blob-damaged", "blob-lost"]]);
+    expect(kindsOf((await verify(to)).faults)).toEqual(["blob-lost", "blob-lost"]);
+    expect(await served(to, ({ url }) => missingOf(url, second()))).toEqual([]);
+    const mended = await served(source, ({ host }) => verify(to, "--repair", "--from", host));
+    expect(mended.exitCode).toBe(0);
+    expect(await served(to, ({ url }) => missingOf(url, first()))).toEqual([]);
+  });
+
+  test("restore refuses a folder that is used or not empty, and a target that is none", async () => {
+    const target = join(folder, "refused");
+    await run("backup", target, "--data", source);
+    const refusals: string[] = [];
+    await served(source, async () => {
+      refusals.push((await run("restore", target, "--data", source)).stderr);
+    });
+    refusals.push((await run("restore", source, "--data", join(folder, "new"))).stderr);
+    refusals.push((await run("restore", target, "--at", "2001-01-01", "--data", join(folder, "new"))).stderr);
+    refusals.push((await run("backup", dirname(target), "--data", source)).stderr);
+    refusals.push((await run("backup", join(source, "inside"), "--data", source)).stderr);
+    const expected = [
+      /is not empty/,
+      /no backups in/,
+      /no point of 2001-.*it has 20/,
+      /contain one another|holds no backups/,
+      /contain one another/,
+    ];
+    for (const [at, pattern] of expected.entries()) expect(refusals[at]).toMatch(pattern);
+  });
+
+  test("restore that was killed leaves what no server takes, and goes on when run again", async () => {
+    const target = join(folder, "killed");
+    const to = join(folder, "killed-restored");
+    await run("backup", target, "--data", source);
+    const slow = startProcess(process.execPath, [
+      ...[berthProgram, "restore", target, "--data", to, "--rate", "20kB", "--json"],
+    ]);
+    await slow.waitForOutput(/"progress"/);
+    process.kill(slow.pid, "SIGKILL");
+    await slow.exited;
+    for (const args of [["serve", "--listen", "127.0.0.1:0"], ["verify"]]) {
+      const refused = await attempt(process.execPath, [berthProgram, ...args, "--data", to]);
+      expect([refused.exitCode, refused.stderr]).toEqual([
+        1,
+        expect.stringContaining("run the same berth restore again"),
+      ]);
+    }
+    expect((await run("restore", target, "--data", to)).exitCode).toBe(0);
+    expect(
+      await served(to, async ({ url }) =>
+        (await Promise.all(images.map((image) => missingOf(url, image)))).flat(),
+      ),
+    ).toEqual([]);
+  });
+
+  test.skipIf(!mayMount)(
+    "backup and restore go on when there is room again (needs root that may mount)",
+    async () => {
+      const disk = join(folder, "disk");
+      await mkdir(disk);
+      await succeed("mount", ["-t", "tmpfs", "-o", "size=250k", "tmpfs", disk]);
+      try {
+        const backUp = () => run("backup", join(disk, "target"), "--data", source);
+        const full = await backUp();
+        expect([full.exitCode, full.stderr]).toEqual([1, expect.stringMatching(/room|full/)]);
+        await succeed("mount", ["-o", "remount,size=64m", disk]);
+        expect((await backUp()).exitCode).toBe(0);
+        expect(await readdir(join(disk, "target", "points"))).toHaveLength(1);
+      } finally {
+        await succeed("umount", [disk]);
+      }
+    },
+  );
+});
