@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { openSqliteMetadata } from "../../src/store/metadata/sqlite/sqlite.ts";
+import { startBerthWithAccounts } from "../fixtures/accounts.ts";
 import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { imageManifest, pushBlob, pushImage, putManifest } from "../fixtures/pushes.ts";
@@ -74,6 +76,24 @@ describe("berth gc", () => {
     expect(metrics).toContain(`\nberth_gc_bytes_total ${bytes}\n`);
   });
 
+  test("run is not whole while somebody holds the store, which status tells", async () => {
+    const image = await pushImage(berth.url, "team/held", "1", [40_000]);
+    await remove("team/held", image.digest);
+    const metadata = openSqliteMetadata(join(berth.data, "metadata.db"));
+    const until = new Date(Date.now() + 60_000);
+    const hold = await metadata.collection.hold("backup to /backups", until);
+    try {
+      const run = await gc("run", berth.host, "--grace", "0s");
+      expect(run).toMatchObject({ exitCode: 1, stdout: "Gave back 0 blobs, 0 bytes\n" });
+      expect(run.stderr).toContain("(held)");
+      expect((await gc("status", berth.host)).stdout).toMatch(/held by {3,}backup to \/backups, until 20/);
+    } finally {
+      await metadata.collection.releaseHold(hold);
+      await metadata.close();
+    }
+    expect((await gc("run", berth.host, "--grace", "0s")).stdout).toStartWith("Gave back 2 blobs");
+  });
+
   test("run by two workers at a time is one run", async () => {
     await pushImage(berth.url, "team/two", "1", [40_000]);
     const answers = await Promise.all(
@@ -103,4 +123,34 @@ describe("berth gc", () => {
     expect(await gc("run", berth.host, "--grace", "soon")).toMatchObject({ exitCode: 2 });
     expect(await gc("why", berth.host, "latest")).toMatchObject({ exitCode: 2 });
   });
+});
+
+test("serve collects by itself what nothing needs, and tells it in the record", async () => {
+  const config = join(folder, "scheduled.yaml");
+  await Bun.write(config, "gc: { grace: 0s, lease: 0s, every: 1s }\n");
+  const scheduled = await startBerthWithAccounts({ args: ["--config", config] });
+  try {
+    const image = await pushImage(scheduled.url, "team/app", "1", [40_000], scheduled.admin);
+    const headers = { authorization: scheduled.admin };
+    const place = `${scheduled.url}/v2/team/app/manifests/${image.digest}`;
+    expect((await fetch(place, { method: "DELETE", headers })).status).toBe(202);
+    const layer = join(scheduled.data, "blobs", "sha256", image.blobs[1]?.slice(7, 9) ?? "");
+    for (let look = 0; (await readdir(layer)).length > 0; look++) {
+      if (look === 400) throw new Error("the layer's file is still there");
+      await Bun.sleep(25);
+    }
+    const recorded = async () => {
+      const answer = await fetch(`${scheduled.url}/api/v1/audit?action=gc.run`, { headers });
+      return ((await answer.json()) as { entries: { actor: string; detail: string }[] }).entries; // as the API promises
+    };
+    for (let look = 0; (await recorded()).length === 0; look++) {
+      if (look === 400) throw new Error("the run is not in the record");
+      await Bun.sleep(25);
+    }
+    const [entry] = await recorded();
+    expect(entry?.actor).toBe("berth");
+    expect(JSON.parse(entry?.detail ?? "")).toMatchObject({ outcome: "done", manifests: 1, blobs: 2 });
+  } finally {
+    await scheduled.stop();
+  }
 });

@@ -20,7 +20,7 @@ const hour = 3_600_000;
 const tenYears = 10 * 365 * 24 * hour;
 const repositories = ["a/one", "a/two", "b/three", "b/four"].map(parseRepositoryName);
 const rounds = 4;
-const steps = 40;
+const steps = 30;
 
 /** Few blobs, so that they are pushed, deleted and collected again and again; half of them have files. */
 const contents = new Map<Digest, Uint8Array>(
