@@ -57,6 +57,20 @@ describe("berth serve", () => {
     },
   );
 
+  test("serve logs a client that left in the middle of an upload as no fault of its own", async () => {
+    const berth = await startBerth({ args: ["--log-level", "info"] });
+    const started = await fetch(`${berth.url}/v2/left/behind/blobs/uploads/`, { method: "POST" });
+    const socket = connect(Number(new URL(berth.url).port), "127.0.0.1");
+    const { pathname, search } = new URL(started.headers.get("location") ?? "", berth.url);
+    socket.write(`PATCH ${pathname}${search} HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n`);
+    socket.write(new Uint8Array(300_000), () => socket.destroy());
+    await berth.process.waitForOutput(/"method":"PATCH".*"status":408.*\n/);
+    expect(berth.process.output()).not.toContain('"level":50');
+    const metrics = await fetch(`${berth.url}/metrics`).then((answer) => answer.text());
+    expect(metrics).not.toMatch(/status="500"/);
+    await berth.stop();
+  });
+
   test("serve sums the metrics of its workers and starts again one that died", async () => {
     const berth = await startBerth({ args: ["--workers", "2"] });
     try {

@@ -1,4 +1,4 @@
-import { isRegistryError } from "../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { Api } from "./api/app.ts";
 import { type Connection, type Context, idleSeconds } from "./context.ts";
 import { handleRoute } from "./distribution.ts";
@@ -84,8 +84,8 @@ export function createHandler(
         response = await api(request, connection);
       } else response = notFound();
     } catch (error) {
-      failure = error;
-      response = errorResponse(error, requestId, request.method === "HEAD", (known) =>
+      failure = request.signal.aborted && error === request.signal.reason ? clientLeft(error) : error;
+      response = errorResponse(failure, requestId, request.method === "HEAD", (known) =>
         gate.refusalHeaders(known, request, connection),
       );
     }
@@ -102,6 +102,13 @@ export function createHandler(
     }
     return response;
   };
+}
+
+/** What no answer reaches is no fault of the server's, and is not to be counted and logged as one. */
+function clientLeft(cause: unknown): RegistryError {
+  return new RegistryError("BODY_INCOMPLETE", "the client closed the connection before it was answered", {
+    cause,
+  });
 }
 
 function countFor({ countBytes }: Entry, metrics: Metrics): Context["count"] {
