@@ -4,13 +4,15 @@ import { type Client, createClient } from "../client/client.ts";
 import type { CredentialSource } from "../client/credentials.ts";
 import { type DockerLoginOptions, dockerCredentials } from "../client/docker-credentials.ts";
 import { proxiesOf } from "../client/proxies.ts";
-import { isLoopback } from "../client/transport.ts";
+import { isLoopback, type Transport } from "../client/transport.ts";
 import { quote } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { RegistryName } from "../oci/references.ts";
 import { type Context, type Surroundings, UsageError } from "./command.ts";
 import type { TypedRegistry } from "./operands.ts";
 import { printWarning } from "./output/messages.ts";
+import { authoritiesFor } from "./setup/authorities.ts";
+import { openMachine } from "./setup/machine.ts";
 
 /** The flags of every command that talks to registries. */
 export const registryFlags = {
@@ -48,7 +50,8 @@ export interface Remotes {
 }
 
 /**
- * Lets a command talk to registries, with the logins of docker, the proxies of the environment and its own flags. What
+ * Lets a command talk to registries, with the logins of docker, the authorities that this machine's engines trust for each,
+ * the proxies of the environment and its own flags. What
  * registries warn of is printed when it is through.
  */
 export async function withRemotes<T>(
@@ -58,6 +61,15 @@ export async function withRemotes<T>(
   const { flags, env, cwd } = context;
   const caFiles = flags["ca-file"].map((file) => resolve(cwd, file));
   const transport = createTransport({ caFiles, proxies: proxiesOf(env) });
+  const transports = [transport];
+  const transportFor = (registry: RegistryName): Transport => {
+    const authorities = authoritiesFor(registry, openMachine("/")).map(({ text }) => text);
+    if (authorities.length === 0) return transport;
+    // One of its own: who vouches for this registry need not be believed of others.
+    const own = createTransport({ caFiles, authorities, proxies: proxiesOf(env) });
+    transports.push(own);
+    return own;
+  };
   const clients = new Map<RegistryName, Client>();
   const warnings = new Set<string>();
 
@@ -67,7 +79,7 @@ export async function withRemotes<T>(
     const { credentials, repository, onRefreshToken, scheme } = options;
     const plainHttp = speaksPlainHttp({ registry, ...(scheme && { scheme }) }, flags);
     const made = createClient(registry, {
-      transport,
+      transport: transportFor(registry),
       credentials:
         credentials ?? dockerCredentials({ ...loginOptions(context), ...(repository ? { repository } : {}) }),
       onWarning: (warning) => warnings.add(warning),
@@ -81,7 +93,7 @@ export async function withRemotes<T>(
   try {
     return await act({ client });
   } finally {
-    transport.close();
+    for (const one of transports) one.close();
     for (const warning of warnings) printWarning(context, warning);
   }
 }

@@ -125,12 +125,7 @@ describe("berth doctor", () => {
 
     test.each([
       ["expired", ["127.0.0.1"], new Date(now.getTime() - 100 * 86_400_000), /^it expired on /],
-      [
-        "for another name",
-        ["registry.lan"],
-        yesterday,
-        /^it is for DNS:registry\.lan, not for 127\.0\.0\.1$/,
-      ],
+      ["for another name", ["registry.lan"], yesterday, /is for registry\.lan, not for 127\.0\.0\.1/],
       ["not yet valid", ["127.0.0.1"], new Date(now.getTime() + 86_400_000), /^it is not valid before /],
     ])("doctor says that a certificate is %s", async (_, names, made, says) => {
       const read = (name: string) => Bun.file(join(tls, name)).text();

@@ -100,6 +100,7 @@ describe.skipIf(!isAvailable("ip", "openssl"))("a registry on the local network"
       await run(`podman ${storage} push ${image}`);
       await run(`podman ${storage} image rm --force ${image} && podman ${storage} pull ${image}`);
       expect(await run(`skopeo list-tags docker://${registry}/team/pod`)).toContain('"1"');
+      expect(await run(`${berth.join(" ")} tags ls ${registry}/team/pod`)).toContain("1");
       const containerd = network.client.start([
         ...["containerd", "--address", join(network.folder, "c.sock")],
         ...["--root", join(network.folder, "c"), "--state", join(network.folder, "c-state")],
@@ -127,6 +128,25 @@ describe.skipIf(!isAvailable("ip", "openssl"))("a registry on the local network"
     expect(await client(other, ...how)).toContain("answered with 200");
     await client(other, "--undo");
     expect(JSON.parse(await setupServer("registry.local"))).toMatchObject({ certificate: "kept" });
+  });
+
+  test("setup client changes nothing when the hosts file may not be written, and writes one that is mounted", async () => {
+    const mount = "mount --bind /etc/hosts /etc/hosts";
+    await network.client.run(["sh", "-c", `${mount} && mount -o remount,ro,bind /etc/hosts`]);
+    const before = await stateOfClient();
+    const how = [registry, "--fingerprint", fingerprint, "--engine", "docker"];
+    const refused = await attemptClient(...how);
+    expect(refused.exitCode).toBe(1);
+    expect(refused.stderr).toContain(
+      "cannot change /etc/hosts: its file system is read-only: nothing was changed",
+    );
+    expect(await stateOfClient()).toBe(before);
+    await network.client.run(["sh", "-c", "umount /etc/hosts"]);
+    await network.client.run(["sh", "-c", mount]);
+    expect(await client(...how)).toContain("answered with 200");
+    await client(registry, "--undo");
+    expect(await stateOfClient()).toBe(before);
+    await network.client.run(["umount", "/etc/hosts"]);
   });
 
   describe.skipIf(!isAvailable("dockerd", "docker"))("with docker", () => {

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createTransport } from "#transport";
 import { TransportError } from "../../client/transport.ts";
+import { nameFault } from "../../server/certificates.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { type Peer, shakeHands } from "../reach/handshake.ts";
 import { type AuthorityFile, authoritiesFor, systemAuthorities } from "../setup/authorities.ts";
@@ -42,13 +43,8 @@ export const certificateCheck: Check = {
     if (!certificate) return { state: "fine", says: "none is needed for plain HTTP" };
     const shown = new X509Certificate(certificate);
     const renew = `berth setup server ${host}, on the server`;
-    const isNamed = shown.checkHost(host) !== undefined || shown.checkIP(host) !== undefined;
-    if (!isNamed)
-      return {
-        state: "wrong",
-        says: `it is for ${shown.subjectAltName ?? shown.subject}, not for ${host}`,
-        mend: renew,
-      };
+    const misnamed = nameFault(shown, host);
+    if (misnamed !== undefined) return { state: "wrong", says: misnamed, mend: renew };
     if (Date.parse(shown.validTo) < Date.now())
       return { state: "wrong", says: `it expired on ${shown.validTo}`, mend: renew };
     if (Date.parse(shown.validFrom) > Date.now())

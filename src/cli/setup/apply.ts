@@ -84,6 +84,6 @@ function reasonOf(cause: unknown): string {
   if (code === "EPERM") return "not even root may write it: it may be immutable (lsattr)";
   if (code === "EROFS") return "its file system is read-only";
   if (code === "EISDIR") return "it is a folder, a file was expected";
-  if (code === "ENOTDIR") return "a part of its path is no folder";
+  if (code === "ENOTDIR" || code === "EEXIST") return "a part of its path is no folder";
   return cause instanceof Error ? cause.message : String(cause);
 }

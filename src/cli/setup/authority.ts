@@ -2,6 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createTransport } from "#transport";
 import { quote, RegistryError } from "../../oci/errors.ts";
+import { nameFault } from "../../server/certificates.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { authorityPath } from "../../server/tls/renewal.ts";
 import { UsageError } from "../command.ts";
@@ -106,7 +107,7 @@ export function faultOf(certificate: Buffer, host: string, distrust: string, now
   if (new Date(shown.validTo) < now) return `it expired on ${shown.validTo}: ${renew}`;
   if (new Date(shown.validFrom) > now)
     return `it is not valid before ${shown.validFrom}, and this machine's clock says ${now.toUTCString()}: set the clock`;
-  const isNamed = shown.checkHost(host) !== undefined || shown.checkIP(host) !== undefined;
-  if (!isNamed) return `it is for ${shown.subjectAltName ?? shown.subject}, not for ${host}: ${renew}`;
+  const misnamed = nameFault(shown, host);
+  if (misnamed !== undefined) return `${misnamed}: ${renew}`;
   return `another authority made it (${distrust})`;
 }

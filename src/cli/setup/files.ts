@@ -1,6 +1,17 @@
 import { randomBytes } from "node:crypto";
 import { existsSync } from "node:fs";
-import { mkdir, open, readFile, realpath, rename, rm, rmdir, stat, writeFile } from "node:fs/promises";
+import {
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  realpath,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
 import { quote, RegistryError } from "../../oci/errors.ts";
 import { errorCode, syncFolder } from "../../registry/files/durable.ts";
@@ -12,6 +23,8 @@ export interface Files {
   /** Writes a file as a whole, with the owner and the mode that it has. Resolves to the folders that it made. */
   write(path: string, content: string, mode?: number): Promise<readonly string[]>;
   remove(path: string): Promise<void>;
+  /** The names in a folder; none when there is none. */
+  list(folder: string): Promise<readonly string[]>;
   /** Removes those of the folders that are empty, the deepest first. Resolves to those that stay. */
   removeFolders(folders: readonly string[]): Promise<readonly string[]>;
 }
@@ -29,6 +42,7 @@ export function openFiles(root: string): Files {
     },
     async write(path, content, mode = 0o644) {
       const made = missingFolders(root, dirname(path));
+      await inside(root, dirname(made[0] ?? path)); // before anything is made
       await mkdir(at(dirname(path)), { recursive: true });
       await replace(await inside(root, path), content, mode);
       return made;
@@ -36,6 +50,7 @@ export function openFiles(root: string): Files {
     async remove(path) {
       await rm(await inside(root, path));
     },
+    list: (folder) => readdir(at(folder)).catch(() => []), // it need not be there
     async removeFolders(folders) {
       const stay: string[] = [];
       for (const folder of [...folders].sort((a, b) => b.length - a.length)) {
@@ -64,7 +79,7 @@ async function inside(root: string, path: string): Promise<string> {
     ? await realpath(target)
     : join(await realpath(dirname(target)), target.slice(dirname(target).length));
   const top = await realpath(root);
-  if (top === sep || real.startsWith(top + sep)) return real;
+  if (top === sep || real === top || real.startsWith(top + sep)) return real;
   throw new RegistryError(
     "DENIED",
     `${path} is a link to ${quote(real)}, outside of ${root}: nothing is changed there`,

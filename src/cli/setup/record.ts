@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { RegistryError } from "../../oci/errors.ts";
-import type { RegistryName } from "../../oci/references.ts";
+import { parseRegistryName, type RegistryName } from "../../oci/references.ts";
 import type { Files } from "./files.ts";
 
 const base64 = z.base64().transform((text) => Buffer.from(text, "base64").toString("latin1"));
@@ -38,13 +38,20 @@ export function recordPath(registry: RegistryName): string {
   return `${recordFolder}/${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.json`;
 }
 
-/** @throws RegistryError UNSUPPORTED when the file is not what setup writes */
-export async function readRecord(files: Files, registry: RegistryName): Promise<SetupRecord | undefined> {
-  const path = recordPath(registry);
+/** What was set up for a registry, if anything was. @throws RegistryError UNSUPPORTED when the file is not what setup writes */
+export function readRecord(files: Files, registry: RegistryName): Promise<SetupRecord | undefined> {
+  return readRecordAt(files, recordPath(registry));
+}
+
+/** The same, of the registry whose record is that file. */
+export async function readRecordAt(
+  files: Files,
+  path: string,
+): Promise<(SetupRecord & { readonly registry: RegistryName }) | undefined> {
   const text = await files.read(path);
   if (text === undefined) return undefined;
   const parsed = schema.safeParse(parseJson(text));
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { ...parsed.data, registry: parseRegistryName(parsed.data.registry) };
   throw new RegistryError(
     "UNSUPPORTED",
     `${path} is not a record that this Berth wrote, so that nothing can be taken back by it: look at what it says`,
@@ -69,6 +76,6 @@ export function writeRecord(
   const steps = record.steps.map(({ path, before, after }) => {
     return { path, before: before === null ? null : encode(before), after: encode(after) };
   });
-  const text = JSON.stringify({ format: 1, registry, ...record, steps });
+  const text = JSON.stringify({ ...record, format: 1, registry, steps });
   return files.write(recordPath(registry), `${text}\n`, 0o600);
 }

@@ -2,7 +2,15 @@ import type { RegistryName } from "../../oci/references.ts";
 import type { Files } from "./files.ts";
 import { withoutInsertion } from "./insertions.ts";
 import type { RunProgram } from "./programs.ts";
-import { readRecord, recordFolder, recordPath, type SetupRecord, type Step, writeRecord } from "./record.ts";
+import {
+  readRecord,
+  readRecordAt,
+  recordFolder,
+  recordPath,
+  type SetupRecord,
+  type Step,
+  writeRecord,
+} from "./record.ts";
 
 /** What became of a file that setup had changed. */
 export interface UndoneFile {
@@ -51,8 +59,19 @@ export async function undoSetup(
     return worstOf(outcomes);
   }
   await files.remove(recordPath(registry));
-  await files.removeFolders([...folders, recordFolder]);
+  const full = await files.removeFolders([...folders, recordFolder]);
+  await leaveFolders(files, full);
   return worstOf(outcomes);
+}
+
+/** What is set up for another registry stands in folders that were made for this one: they go with that. */
+async function leaveFolders(files: Files, folders: readonly string[]): Promise<void> {
+  const made = folders.filter((folder) => folder !== recordFolder);
+  const [name] = made.length === 0 ? [] : await files.list(recordFolder);
+  if (name === undefined) return;
+  const path = `${recordFolder}/${name}`;
+  const record = await readRecordAt(files, path);
+  if (record) await writeRecord(files, record.registry, { ...record, folders: [...record.folders, ...made] });
 }
 
 /** Takes steps back, the last one first. */

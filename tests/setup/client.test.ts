@@ -1,0 +1,186 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { join } from "node:path";
+import { issueCertificate, makeServerKey } from "../../src/server/tls/authority.ts";
+import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
+import { parseTlsNames } from "../../src/server/tls/names.ts";
+import { type CommandLineOptions, runBerth } from "../fixtures/command-lines.ts";
+import { makeTemporaryFolder } from "../fixtures/processes.ts";
+import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+
+setDefaultTimeout(30_000);
+
+const name = "registry.berth.test";
+let folder: string;
+let root: string;
+let secure: RunningRegistry;
+let plain: RunningRegistry;
+let fingerprint: string;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+  ({ fingerprint } = await setUpLocalTls(join(folder, "tls"), parseTlsNames([name])));
+  [secure, plain] = await Promise.all([
+    startBerth({ args: ["--tls-folder", join(folder, "tls")] }),
+    startBerth(),
+  ]);
+});
+afterAll(async () => {
+  await Promise.all([secure?.stop(), plain?.stop()]);
+  await rm(folder, { recursive: true });
+});
+beforeEach(async () => {
+  root = join(folder, "root");
+  await rm(root, { recursive: true, force: true });
+  await put("/etc/hosts", "127.0.0.1\tlocalhost\n");
+  for (const engine of ["docker", "containers"]) await mkdir(join(root, "etc", engine), { recursive: true });
+});
+
+const put = (path: string, text: string) => Bun.write(join(root, path), text);
+const read = (path: string) => Bun.file(join(root, path)).text();
+const registryOf = ({ host }: RunningRegistry) => `${name}:${host.split(":")[1]}`;
+const here = ["--address", "127.0.0.1"];
+
+function setUp(registry: string, args: readonly string[], options: CommandLineOptions = {}) {
+  return runBerth(["setup", "client", registry, "--root", root, ...args], { cwd: folder, ...options });
+}
+
+/** What every file below the root says. */
+async function state(): Promise<Readonly<Record<string, string>>> {
+  const files = await readdir(root, { recursive: true, withFileTypes: true });
+  const entries = files.map(async (entry) => {
+    const path = join(entry.parentPath, entry.name);
+    return [path.slice(root.length), entry.isFile() ? await Bun.file(path).text() : "(no file)"] as const;
+  });
+  return Object.fromEntries(await Promise.all(entries));
+}
+
+describe("berth setup client", () => {
+  test("setup client keeps what others wrote since when it is undone, and names what it cannot tell apart", async () => {
+    const registry = registryOf(secure);
+    const done = await setUp(registry, [...here, "--fingerprint", fingerprint]);
+    expect(done.stderr).toBe("");
+    await put("/etc/hosts", `${await read("/etc/hosts")}10.0.0.9\tothers\n`);
+    await put(`/etc/containers/certs.d/${registry}/ca.crt`, "another");
+    const undone = await setUp(registry, ["--undo"]);
+    expect(undone.exitCode).toBe(1);
+    expect(undone.stdout).toMatch(/certs\.d\/\S+\/ca\.crt\s+stays: others changed it since/);
+    expect(await read("/etc/hosts")).toBe("127.0.0.1\tlocalhost\n10.0.0.9\tothers\n");
+    expect(await read(`/etc/containers/certs.d/${registry}/ca.crt`)).toBe("another");
+    expect(await readdir(join(root, "etc", "docker"))).toEqual([]);
+    await rm(join(root, `/etc/containers/certs.d/${registry}/ca.crt`));
+    expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
+    expect((await setUp(registry, ["--undo"])).exitCode).toBe(2);
+    expect(Object.keys(await state()).sort()).toEqual([
+      "/etc",
+      "/etc/containers",
+      "/etc/docker",
+      "/etc/hosts",
+    ]);
+  });
+
+  test("setup client keeps apart what it did for two registries", async () => {
+    const before = await state();
+    const [one, two] = [registryOf(plain), registryOf(secure)];
+    await setUp(one, [...here, "--insecure"]);
+    await setUp(two, ["--fingerprint", fingerprint]);
+    expect(JSON.parse(await read("/etc/docker/daemon.json"))["insecure-registries"]).toEqual([one]);
+    expect((await setUp(one, ["--undo"])).exitCode).toBe(0);
+    expect((await setUp(two, ["--undo"])).exitCode).toBe(0);
+    expect(await state()).toEqual(before);
+  });
+
+  test.each([
+    [
+      "daemon.json is no JSON",
+      "/etc/docker/daemon.json",
+      '{\n  "debug": yes\n}',
+      /daemon\.json is no JSON: .* in line 2/,
+    ],
+    ["registries.conf is no TOML", "/etc/containers/registries.conf", "[[", /registries\.conf is no TOML/],
+    [
+      "a folder is a file",
+      "/etc/containers/registries.conf.d",
+      "x",
+      /registries\.conf\.d\/\S+: a part of its path is no folder: nothing was changed/,
+    ],
+  ])("setup client changes nothing when %s", async (_, path, text, message) => {
+    await put(path, text);
+    const before = await state();
+    const { exitCode, stderr } = await setUp(registryOf(plain), [...here, "--insecure"]);
+    expect(exitCode).not.toBe(0);
+    expect(stderr).toMatch(message);
+    expect(await state()).toEqual(before);
+  });
+
+  test("setup client follows no link out of the folder that it changes", async () => {
+    const outside = join(folder, "outside");
+    await mkdir(outside);
+    await rm(join(root, "etc", "docker"), { recursive: true });
+    await symlink(outside, join(root, "etc", "docker"));
+    const { exitCode, stderr } = await setUp(registryOf(secure), [...here, "--fingerprint", fingerprint]);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(`is a link to`);
+    expect(await readdir(outside, { recursive: true })).toEqual([]);
+    expect(await read("/etc/hosts")).toBe("127.0.0.1\tlocalhost\n");
+  });
+
+  test.each([
+    ["expired", [name], 100, /it expired on .*: run berth setup server registry\.berth\.test on the server/],
+    [
+      "for another name",
+      ["other.test"],
+      0,
+      /is for other\.test, not for registry\.berth\.test: .*: run berth setup server registry\.berth\.test/,
+    ],
+  ])(
+    "setup client refuses a certificate that is %s, and changes nothing",
+    async (_, names, daysAgo, message) => {
+      const file = (path: string) => Bun.file(join(folder, "tls", path)).text();
+      const authority = { certificate: await file("authority.pem"), key: await file("authority.key") };
+      const key = await makeServerKey();
+      const made = new Date(Date.now() - daysAgo * 86_400_000);
+      const cert = await issueCertificate(authority, key, parseTlsNames(names), made);
+      const server = Bun.serve({
+        port: 0,
+        hostname: "127.0.0.1",
+        tls: { cert, key },
+        fetch: () => new Response(authority.certificate),
+      });
+      const before = await state();
+      const { exitCode, stderr } = await setUp(`${name}:${server.port}`, [
+        ...here,
+        "--fingerprint",
+        fingerprint,
+      ]);
+      await server.stop(true);
+      expect(exitCode).toBe(1);
+      expect(stderr).toMatch(message);
+      expect(await state()).toEqual(before);
+    },
+  );
+
+  test("setup client asks a person whether the fingerprint is right when none is given", async () => {
+    const before = await state();
+    const no = await setUp(registryOf(secure), here, { typed: ["no"] });
+    expect(no.exitCode).toBe(1);
+    expect(no.stderr).toContain(fingerprint);
+    expect(await state()).toEqual(before);
+    const yes = await setUp(registryOf(secure), here, { typed: ["yes"] });
+    expect(yes.exitCode).toBe(0);
+    expect(await read("/etc/hosts")).toContain(`127.0.0.1\t${name}\n`);
+  });
+
+  test("setup client takes the authority from a file, and says where plain HTTP or nothing answers", async () => {
+    const file = join(folder, "tls", "authority.pem");
+    expect((await setUp(registryOf(secure), [...here, "--ca-file", file])).exitCode).toBe(0);
+    const server = await setUp(registryOf(secure), [...here, "--ca-file", join(folder, "tls", "server.pem")]);
+    expect(server.stderr).toContain("is the certificate of a server, not of an authority");
+    const noTls = await setUp(registryOf(plain), [...here, "--fingerprint", fingerprint]);
+    expect(noTls.stderr).toMatch(/speaks no HTTPS: run berth setup server .* or add --insecure/);
+    const nobody = await setUp(`${name}:1`, [...here, "--fingerprint", fingerprint]);
+    expect(nobody.stderr).toMatch(/cannot reach .*: check that berth serve --listen 0\.0\.0\.0:1 runs there/);
+    const wrong = await setUp(registryOf(secure), [...here, "--fingerprint", "12"]);
+    expect(wrong.exitCode).toBe(2);
+  });
+});
