@@ -1,6 +1,8 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { readElf } from "../deploy/image/elf.ts";
 import { originOf, version } from "../deploy/image/origin.ts";
+import { attempt, succeed } from "./fixtures/processes.ts";
 
 describe("originOf", () => {
   test("originOf takes the time of SOURCE_DATE_EPOCH, and leaves out what nobody says", () => {
@@ -34,5 +36,28 @@ describe("readElf", () => {
 
   test.each(["", "#!/bin/sh\n", `\x7fELF${"\0".repeat(100)}`])("readElf refuses %j", (text) => {
     expect(() => readElf(new TextEncoder().encode(text))).toThrow("it is no ELF file");
+  });
+});
+
+describe("the command line of npm run image", () => {
+  const command = join(import.meta.dir, "..", "bin", "image.mjs");
+
+  test.each([
+    [
+      ["--platform", "linux/s390x"],
+      "there is no image for linux/s390x: choose among linux/amd64, linux/arm64",
+    ],
+    [["--nonsense"], "Unknown option '--nonsense'"],
+    [["dist"], "Unexpected argument 'dist'"],
+  ])("image refuses %j before it makes anything", async (args, message) => {
+    const { exitCode, stdout, stderr } = await attempt("node", [command, ...args]);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 1, stdout: "" });
+    expect(stderr).toContain(message);
+  });
+
+  test("image --help tells what it makes and takes", async () => {
+    const help = await succeed("node", [command, "--help"]);
+    for (const flag of ["--push", "--output", "--platform", "--source", "--revision"])
+      expect(help).toContain(flag);
   });
 });
