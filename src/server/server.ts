@@ -89,6 +89,7 @@ async function compose(
     maxOpenUploads: settings["max-open-uploads"],
     policies: tagging.policies,
     keep: keepingOf(settings),
+    hasReserve: true,
     troubled: (what) => log.error({ what }, "the store is in trouble"),
   });
   closing.push(store.close);

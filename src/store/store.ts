@@ -21,6 +21,7 @@ import { startCheckpointer } from "./metadata/sqlite/checkpointer.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import type { TagPolicies } from "./metadata/tag-policy.ts";
 import { createPullMemory, type PullMemory } from "./pulls.ts";
+import { createReserve, withReserve } from "./reserve.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
 import { createUploads } from "./uploads.ts";
 
@@ -40,6 +41,8 @@ export interface StoreOptions {
   readonly policies?: TagPolicies;
   /** What nothing needs any more is kept for so long. */
   readonly keep?: Keeping;
+  /** Whether some room on the disk is put aside for the day when it is full, so that what was deleted can be removed. */
+  readonly hasReserve?: boolean;
   /** Files of this machine may become blobs without being sent; nobody may say which, if absent. */
   readonly localFiles?: LocalFileOptions;
   /** Another process may serve the folder: what that one has in hand is left alone. */
@@ -82,7 +85,11 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   await makeDurableFolder(join(folder, "blobs"));
   await makeDurableFolder(uploadFolder);
   await makeDurableFolder(join(folder, "removed"));
-  const metadata = openSqliteMetadata(join(folder, "metadata.db"), options.policies, keep);
+  const reserve = createReserve(join(folder, "reserve"));
+  const metadata = withReserve(
+    openSqliteMetadata(join(folder, "metadata.db"), options.policies, keep),
+    reserve,
+  );
   const noCheckpoint = (why: string): void => troubled(`the log of the metadata cannot be shortened: ${why}`);
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
@@ -103,8 +110,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
   if (slot === 0 && !options.isBeside) await files.recover();
   if (!options.isBeside) await metadata.collection.interruptRuns(slot, slots);
+  let filling: Promise<void> = Promise.resolve();
+  const fillReserve = (): void => {
+    if (!options.hasReserve || slot !== 0) return;
+    filling = reserve.fill().catch((error) => troubled(`no room could be put aside: ${String(error)}`));
+  };
+  fillReserve();
   const collector = createCollector({
-    ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, slot, troubled },
+    ...{ metadata: metadata.collection, files, graceMs: keep.graceMs, slot, troubled, ended: fillReserve },
   });
   // What is read beside a server is read by its owner, who pulls nothing.
   const pulls = createPullMemory(async (records) => {
@@ -118,6 +131,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   };
   const close = async (): Promise<void> => {
     await collector.close();
+    await filling;
     await checkpointer?.close();
     await pulls.flush();
     await metadata.close();

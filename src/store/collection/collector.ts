@@ -12,6 +12,8 @@ export interface CollectorOptions {
   readonly slot: number;
   /** Told why a run failed; the next one goes on. */
   readonly troubled: (what: string) => void;
+  /** Called when a run has ended. */
+  readonly ended?: () => void;
 }
 
 /** How a run is begun. */
@@ -49,7 +51,8 @@ const restFactor = 4;
 const leastRestMs = 5;
 const mostRestMs = 250;
 
-export function createCollector({ metadata, files, graceMs, slot, troubled }: CollectorOptions): Collector {
+export function createCollector(options: CollectorOptions): Collector {
+  const { metadata, files, graceMs, slot, troubled } = options;
   const closing = new AbortController();
   let running: Promise<void> = Promise.resolve();
 
@@ -88,6 +91,7 @@ export function createCollector({ metadata, files, graceMs, slot, troubled }: Co
       troubled(`a collection failed and is tried again: ${error instanceof Error ? error.message : error}`);
     }
     await metadata.endRun(id, outcome).catch((error) => troubled(String(error)));
+    options.ended?.();
   };
 
   const start: Collector["start"] = async ({ actor, graceMs: grace = graceMs }) => {

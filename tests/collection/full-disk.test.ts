@@ -1,0 +1,61 @@
+import { expect, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import { makeTemporaryFolder, succeed } from "../fixtures/processes.ts";
+import { missingOf, type PushedImage, PushRefused, pushImage } from "../fixtures/pushes.ts";
+import { startBerth } from "../fixtures/registries.ts";
+
+// Root of a container often may not mount.
+const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
+
+async function fill(url: string, pushed: PushedImage[], layerSize: number): Promise<void> {
+  for (;;) {
+    try {
+      pushed.push(await pushImage(url, "disk/full", `image-${pushed.length}`, [layerSize]));
+    } catch (error) {
+      if (error instanceof PushRefused) return;
+      throw error;
+    }
+  }
+}
+
+test.skipIf(!mayMount)(
+  "a full disk has room again once something was deleted and collected (needs root that may mount)",
+  async () => {
+    const disk = await makeTemporaryFolder();
+    await succeed("mount", ["-t", "tmpfs", "-o", "size=128m", "tmpfs", disk]);
+    const settings = await makeTemporaryFolder();
+    try {
+      const config = join(settings, "berth.yaml");
+      await Bun.write(config, "gc: { grace: 0s, lease: 0s, every: never }\n");
+      const berth = await startBerth({ data: join(disk, "data"), args: ["--config", config] });
+      try {
+        const pushed: PushedImage[] = [];
+        for (let look = 0; !existsSync(join(disk, "data", "reserve")); look++) {
+          if (look === 400) throw new Error("no room is put aside");
+          await Bun.sleep(5);
+        }
+        for (const layerSize of [30_000_000, 2_000_000, 100_000, 4000])
+          await fill(berth.url, pushed, layerSize);
+        const [first, ...rest] = pushed;
+        const deleted = await fetch(`${berth.url}/v2/disk/full/manifests/${first?.digest}`, {
+          method: "DELETE",
+        });
+        expect(deleted.status).toBe(202);
+        const headers = { "content-type": "application/json" };
+        const run = await fetch(`${berth.url}/api/v1/gc/runs`, { method: "POST", body: "{}", headers });
+        expect(await run.json()).toMatchObject({ outcome: "done", manifests: 1, blobs: 2 });
+        rest.push(await pushImage(berth.url, "disk/full", "after", [20_000_000]));
+        for (const image of rest) expect(await missingOf(berth.url, image)).toEqual([]);
+      } finally {
+        await berth.stop();
+      }
+    } finally {
+      await succeed("umount", [disk]);
+      for (const folder of [disk, settings]) await rm(folder, { recursive: true });
+    }
+  },
+  30_000,
+);
