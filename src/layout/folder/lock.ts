@@ -16,6 +16,8 @@ export interface HeldLock {
 
 /** Whoever changes a layout does so in milliseconds; a lock that is older was left behind. */
 const staleMs = 30_000;
+/** Nobody needs so long to write its name into a lock, or to break one: it was killed meanwhile. */
+const unfinishedMs = 2000;
 const waitMs = 60_000;
 const firstDelayMs = 1;
 const longestDelayMs = 20;
@@ -75,7 +77,7 @@ async function breakIfStale(path: string): Promise<void> {
   if (found === undefined || !(await isStale(path, found))) return;
   const breaking = `${path}.breaking`;
   if (!(await create(breaking, ""))) {
-    if (await isOlderThan(breaking, staleMs)) await unlinkIfThere(breaking);
+    if (await isOlderThan(breaking, unfinishedMs)) await unlinkIfThere(breaking);
     return;
   }
   try {
@@ -86,7 +88,7 @@ async function breakIfStale(path: string): Promise<void> {
 }
 
 async function isStale(path: string, content: string): Promise<boolean> {
-  return isOfEndedProcess(content) || (await isOlderThan(path, staleMs));
+  return isOfEndedProcess(content) || (await isOlderThan(path, content === "" ? unfinishedMs : staleMs));
 }
 
 function isOfEndedProcess(content: string): boolean {
