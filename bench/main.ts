@@ -9,6 +9,7 @@ import { accountRows } from "./rows/accounts.ts";
 import { clientRows } from "./rows/client.ts";
 import { collectionRows } from "./rows/collection.ts";
 import { imageRows } from "./rows/images.ts";
+import { importRows } from "./rows/import.ts";
 import { listRows } from "./rows/lists.ts";
 import { processRows } from "./rows/process.ts";
 import { pullRows } from "./rows/pull.ts";
@@ -27,6 +28,7 @@ const groups: Readonly<Record<string, (bench: Bench) => Promise<Row[]>>> = {
   lists: listRows,
   tags: tagRows,
   collection: collectionRows,
+  import: importRows,
   process: processRows,
 };
 
