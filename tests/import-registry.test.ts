@@ -218,8 +218,11 @@ describe("berth import of archives and layouts", () => {
     const inLayout = openLayout(layout).at("localhost" as never); // likewise
     await pushImage(inLayout, parseRepositoryName("layout"), { layers: [bytesFor(7)], tags: tags("x") });
 
+    const cut = join(folder, "cut.tar");
+    await writeFile(cut, new Uint8Array(700));
     const to = await serve();
-    const nameless = await importJson(one, two, layout, "--to", to.host);
+    const nameless = await importJson(cut, one, two, layout, "--to", to.host);
+    expect(nameless.faults).toMatch(/cut\.tar: cannot read/);
     expect(nameless.exitCode).toBe(1);
     expect(nameless.faults).toContain("give one with --as");
     expect(nameless.report).toMatchObject({ repositories: 2, tags: { new: 2 } });

@@ -8,7 +8,7 @@ import { type ImportDestination, registryDestination } from "../import/destinati
 import { openSource, recognizeSource, type SourceKind } from "../import/open-source.ts";
 import { remoteReplay } from "../import/remote-replay.ts";
 import { importAll } from "../import/run.ts";
-import type { ImportSource } from "../import/source.ts";
+import type { ImportSource, Problem } from "../import/source.ts";
 import { refuseOverlap, withStoreDestination } from "../import/store-destination.ts";
 import { parseList, parseWanted } from "../import/wanted.ts";
 import { parseRegistry } from "../operands.ts";
@@ -92,10 +92,18 @@ imported is reported, the rest is done, and the exit code is 1.`,
       const kinds: SourceKind[] = [];
       for (const text of operands.sources) kinds.push(await recognizeSource(text, cwd));
       const sources: ImportSource[] = [];
+      const problems: Problem[] = [];
       try {
-        for (const kind of kinds) sources.push(await openSource(kind, remotes, context));
+        for (const [at, kind] of kinds.entries()) {
+          try {
+            sources.push(await openSource(kind, remotes, context));
+          } catch (error) {
+            if (kinds.length === 1) throw error;
+            problems.push({ where: operands.sources[at] ?? "", error });
+          }
+        }
         return await withDestination(context, remotes, kinds, (destination) =>
-          importInto(context, sources, destination),
+          importInto(context, { sources, problems }, destination),
         );
       } finally {
         for (const source of sources) await source.close();
@@ -136,9 +144,15 @@ function withDestination(
   return withStoreDestination(folder, options, act);
 }
 
+/** Sources, and why others could not be opened. */
+interface Opened {
+  readonly sources: readonly ImportSource[];
+  readonly problems: readonly Problem[];
+}
+
 async function importInto(
   { flags, stdout, signal, cwd }: ImportContext,
-  sources: readonly ImportSource[],
+  { sources, problems }: Opened,
   destination: ImportDestination,
 ): Promise<number> {
   const list =
@@ -148,6 +162,7 @@ async function importInto(
   const dryRun = flags["dry-run"];
   const printer = createImportPrinter(stdout, { json: flags.json, quiet: flags.quiet, dryRun });
   const report = await importAll(sources, destination, {
+    problems,
     wanted: parseWanted({ repositories: flags.repository, tags: flags.tag, list }),
     dryRun,
     keepsTags: flags["keep-tags"],

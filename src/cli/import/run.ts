@@ -23,6 +23,7 @@ export async function importAll(
 ): Promise<ImportReport> {
   const total = createTally();
   const stop = createStop();
+  total.faults.push(...options.problems.map(({ where, error }) => faultOf(where, error, options.signal)));
   let repositories = 0;
   const done = (report: RepositoryReport): void => {
     repositories += 1;

@@ -1,0 +1,66 @@
+import { afterAll, beforeAll, describe, setDefaultTimeout, test } from "bun:test";
+import { chmod, mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createClient } from "../src/client/client.ts";
+import { parseRepositoryName } from "../src/oci/names.ts";
+import { bytesFor, pushImage, pushIndex, tags } from "../src/registry/contract/fixtures.ts";
+import { digestOf } from "../src/registry/hash.ts";
+import { berthProgram } from "./fixtures/command-lines.ts";
+import { runGuide } from "./fixtures/guides.ts";
+import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
+import { isAvailable } from "./programs.ts";
+
+setDefaultTimeout(60_000);
+
+const guide = join(import.meta.dir, "..", "docs", "moving-from-another-registry.md");
+
+describe.skipIf(!isAvailable("docker-registry", "skopeo"))("docs/moving-from-another-registry.md", () => {
+  let folder: string;
+  let old: RunningRegistry;
+  let berth: RunningRegistry;
+
+  beforeAll(async () => {
+    folder = await makeTemporaryFolder();
+    [old, berth] = await Promise.all([
+      startDockerRegistry(),
+      startBerth({ data: join(folder, "berth-data") }),
+    ]);
+    const client = createClient(old.host);
+    const app = parseRepositoryName("team/app");
+    const partsOf = (architecture: string, layer: Uint8Array, tag: string) => ({
+      layers: [layer],
+      config: { architecture, os: "linux", rootfs: { type: "layers", diff_ids: [digestOf(layer)] } },
+      tags: tags(tag),
+    });
+    const image = await pushImage(client, app, partsOf("amd64", bytesFor(1, 90_000), "1.0"));
+    const arm = await pushImage(client, app, partsOf("arm64", bytesFor(2, 40_000), "1.1"));
+    const index = await pushIndex(client, app, [image.descriptor, arm.descriptor], { tags: tags("multi") });
+    await pushImage(client, app, {
+      layers: [bytesFor(3)],
+      subject: index.descriptor,
+      artifactType: "application/x.sbom",
+    });
+    await pushImage(client, parseRepositoryName("web"), partsOf("s390x", bytesFor(4), "latest"));
+    client.close();
+    const program = join(folder, "bin", "berth");
+    await mkdir(join(folder, "bin"));
+    await Bun.write(program, `#!/bin/sh\nexec '${process.execPath}' '${berthProgram}' "$@"\n`);
+    await chmod(program, 0o755);
+  });
+
+  afterAll(async () => {
+    await Promise.all([berth?.stop(), old?.stop()]);
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  test("its commands do and print what it says", async () => {
+    const env = { PATH: `${join(folder, "bin")}:${process.env.PATH}`, HOME: folder };
+    const replace = {
+      "/var/lib/registry": old.data,
+      "old.example.com": old.host,
+      "localhost:5000": berth.host.replace("127.0.0.1", "localhost"),
+    };
+    await runGuide(guide, { cwd: folder, env, replace });
+  });
+});
