@@ -259,6 +259,9 @@ type Level = "login" | "owner" | "administrator" | Action;
 const levels: Readonly<Record<string, Level>> = {
   "GET /api/v1/whoami": "login",
   "GET /api/v1/stats": "administrator",
+  "GET /api/v1/disk": "administrator",
+  "GET /api/v1/verifications": "administrator",
+  "GET /api/v1/verifications/{id}/faults": "administrator",
   "GET /api/v1/gc": "administrator",
   "GET /api/v1/gc/plan": "administrator",
   "POST /api/v1/gc/runs": "administrator",
@@ -288,6 +291,7 @@ const levels: Readonly<Record<string, Level>> = {
   "POST /api/v1/tags/rollback": "overwrite",
   "POST /api/v1/tags/rollback-release": "delete",
   "POST /api/v1/tags/undelete": "push",
+  "POST /api/v1/tags/replay": "administrator",
   "POST /api/v1/manifests/undelete": "push",
   "GET /api/v1/tags/retention": "pull",
   "POST /api/v1/tags/retention": "delete",
@@ -317,6 +321,7 @@ const bodies: Readonly<Record<string, object>> = {
   "POST /api/v1/tags/rollback": { tag: "none" },
   "POST /api/v1/tags/rollback-release": { tag: "none" },
   "POST /api/v1/tags/undelete": { tag: "none" },
+  "POST /api/v1/tags/replay": { repository: "nobody/here", changes: [] },
   "POST /api/v1/manifests/undelete": { digest: absent },
   "POST /api/v1/tags/retention": {},
   "PUT /api/v1/tags/rules": { rules: [], version: 1_000_000 },
@@ -340,7 +345,8 @@ async function operate(
   if (!level) throw new Error(`${name} has no rule in this test`);
   // An administrator must not remove the account that the next caller is.
   const account = method === "DELETE" && level === "administrator" ? "nobody" : "writer";
-  const path = template.replace("{name}", account).replace("{id}", "none");
+  const id = template.includes("/verifications/") ? "1" : "none"; // those are numbers
+  const path = template.replace("{name}", account).replace("{id}", id);
   const about = level === "administrator" || level === "login" || level === "owner" ? {} : { repository };
   const body = bodies[name] && JSON.stringify({ ...bodies[name], ...about });
   const cancel = new AbortController();
