@@ -266,6 +266,19 @@ describe.skipIf(!isDebian)("npm run image", () => {
       await engine.docker("volume", "rm", "berth");
     });
 
+    test("a container says what is wrong with a folder that is not its user's, and ends", async () => {
+      const data = join(folder, "roots");
+      await mkdir(data);
+      const mounted = ["--rm", "--network", "none", "--volume", `${data}:/data`];
+      const { exitCode, stderr } = await engine.attemptDocker("run", ...mounted, "berth");
+      expect({ exitCode, stderr }).toEqual({
+        exitCode: 1,
+        stderr:
+          "berth: cannot write to /data, where the data is: it belongs to user 0, and Berth runs as user 10001: " +
+          "chown -R 10001 /data, or choose another with --data\n",
+      });
+    });
+
     test("docs/container.md does and prints what it says", async () => {
       const published = `--network host -e BERTH_LISTEN=${host} -e BERTH_ACCESS_OPEN=none`;
       await mkdir(join(folder, "dist"));
