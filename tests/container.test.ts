@@ -113,6 +113,13 @@ describe.skipIf(!isDebian)("npm run image", () => {
     }
   });
 
+  test.skipIf(!isAvailable("skopeo"))("image is in a layout that skopeo reads", async () => {
+    const source = `oci:${join(folder, "image", "layout")}:latest`;
+    const platform = ["--override-os", "linux", "--override-arch", "arm64"];
+    const found = JSON.parse(await succeed(programPath("skopeo"), [...platform, "inspect", source]));
+    expect(found).toMatchObject({ Architecture: "arm64", Labels: (await childrenOf()).annotations });
+  });
+
   test("image has the program, the libraries that it needs for its processor, and no shell", async () => {
     for (const child of (await childrenOf()).manifests) {
       const files = await filesOf(child);
