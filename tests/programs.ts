@@ -25,6 +25,8 @@ const programs = {
   buildah: { packages: ["buildah"], purposes: ["tests"], needsRoot: true },
   "docker-registry": { packages: ["docker-registry"], purposes: ["tests", "bench"], needsRoot: false },
   chromium: { packages: ["chromium"], purposes: ["tests"], needsRoot: false },
+  "systemd-analyze": { packages: ["systemd"], purposes: ["tests"], needsRoot: false },
+  strace: { packages: ["strace"], purposes: ["tests"], needsRoot: false },
   openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
   ip: { packages: ["iproute2"], purposes: ["tests"], needsRoot: true },
   curl: { packages: ["curl"], purposes: ["tests"], needsRoot: false },
@@ -54,6 +56,11 @@ const optionalPrograms = {
     packages: ["docker-buildx"],
     needsRoot: true,
     path: join(newerPrograms, "usr", "libexec", "docker", "cli-plugins", "docker-buildx"),
+  },
+  "docker-compose": {
+    packages: ["docker-compose"],
+    needsRoot: false,
+    path: join(newerPrograms, "usr", "libexec", "docker", "cli-plugins", "docker-compose"),
   },
   "newer-dockerd": {
     packages: ["docker.io", "containerd", "runc"],

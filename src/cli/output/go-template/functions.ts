@@ -3,8 +3,11 @@ import { UsageError } from "../../command.ts";
 /** A value in a template. `undefined` is what a key that is not there gives. */
 export type Value = unknown;
 
+/** Functions by the names that templates call them. */
+export type Functions = Readonly<Record<string, (...args: readonly Value[]) => Value>>;
+
 /** What a template can call: Go's own functions, and those that docker adds. */
-export const functions: Readonly<Record<string, (...args: readonly Value[]) => Value>> = {
+export const functions: Functions = {
   json: (value) => JSON.stringify(value ?? null),
   split: (text, separator) => printed(text).split(printed(separator)),
   join: (list, separator) => listOf(list, "join").map(printed).join(printed(separator)),

@@ -1,0 +1,261 @@
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { readFile, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { userId } from "../deploy/image/root-files.ts";
+import { loadSettings } from "../src/server/settings.ts";
+import { berthProgram } from "./fixtures/command-lines.ts";
+import { renderChart } from "./fixtures/helm-charts.ts";
+import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
+import { missingOf, pushImage } from "./fixtures/pushes.ts";
+import { isAvailable, programPath } from "./programs.ts";
+
+setDefaultTimeout(60_000);
+
+const deploy = join(import.meta.dir, "..", "deploy");
+let folder: string;
+
+beforeAll(async () => {
+  folder = await makeTemporaryFolder();
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+// biome-ignore lint/suspicious/noExplicitAny: safe: each test says what it expects of a document, at any depth
+type Tree = any;
+
+describe("deploy/systemd/berth.service", () => {
+  const unit = join(deploy, "systemd", "berth.service");
+  const analyze = (...args: readonly string[]) =>
+    succeed(programPath("systemd-analyze"), ["--no-pager", ...args]);
+
+  test.skipIf(!isAvailable("systemd-analyze"))("systemd understands all of it", async () => {
+    const checked = join(folder, "berth.service");
+    await writeFile(
+      checked,
+      (await readFile(unit, "utf8")).replaceAll("/usr/local/bin/berth", process.execPath),
+    );
+    expect(await analyze("verify", checked)).toBe("");
+  });
+
+  test.skipIf(!isAvailable("systemd-analyze"))(
+    "systemd finds little that it could be kept from",
+    async () => {
+      await analyze("security", "--offline=true", "--threshold=15", unit);
+    },
+  );
+
+  // The filter itself needs a systemd that runs; what it refuses, a tracer refuses here.
+  test.skipIf(!isAvailable("systemd-analyze", "strace"))(
+    "Berth does its work without the system calls that it refuses",
+    async () => {
+      const groups = new Map<string, readonly string[]>();
+      const callsOf = async (group: string): Promise<readonly string[]> => {
+        const known = groups.get(group);
+        if (known) return known;
+        const lines = (await analyze("syscall-filter", group)).split("\n").slice(1);
+        const names = lines.map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
+        const calls = await Promise.all(names.map((name) => (name.startsWith("@") ? callsOf(name) : [name])));
+        groups.set(group, calls.flat());
+        return calls.flat();
+      };
+      const filters = (await readFile(unit, "utf8")).match(/^SystemCallFilter=.*/gm) ?? [];
+      expect(filters).toEqual([
+        "SystemCallFilter=@system-service",
+        "SystemCallFilter=~@privileged @resources",
+      ]);
+      const refused = new Set((await Promise.all(["@privileged", "@resources"].map(callsOf))).flat());
+      const service = new Set(await callsOf("@system-service"));
+      const missing = (await callsOf("@known")).filter((name) => refused.has(name) || !service.has(name));
+      const calls = missing.map((name) => `?${name}`).join(",");
+      const tracing = ["-f", "--seccomp-bpf", "-qqq", "-o", join(folder, "trace"), "-e", "signal=none"];
+      const serve = ["serve", "--listen", "127.0.0.1:0", "--data", join(folder, "traced"), "--workers", "2"];
+      const refusing = ["-e", `trace=${calls}`, "-e", `inject=${calls}:error=EPERM`];
+      const program = [...tracing, ...refusing, process.execPath, berthProgram, ...serve];
+      const strace = startProcess(programPath("strace"), program);
+      try {
+        const [, url = ""] = await strace.waitForOutput(/listens on (\S+)/);
+        const image = await pushImage(url, "traced/app", "1", [1000, 300_000]);
+        expect(await missingOf(url, image)).toEqual([]);
+        const traced = await readFile(`/proc/${strace.pid}/task/${strace.pid}/children`, "utf8");
+        process.kill(Number(traced.trim()), "SIGTERM");
+        expect(await strace.exited).toBe(0);
+      } finally {
+        await strace.stop();
+      }
+    },
+  );
+});
+
+describe.skipIf(!isAvailable("docker-compose"))("deploy/compose", () => {
+  const configOf = async (file: string): Promise<Tree> => {
+    const args = ["--file", join(deploy, "compose", file), "config", "--format", "json"];
+    return JSON.parse(
+      await succeed(programPath("docker-compose"), args, { env: { BERTH_IMAGE: undefined } }),
+    );
+  };
+
+  test.each(["compose.yaml", "nginx.yaml", "caddy.yaml"])(
+    "%s runs Berth with no more than it needs",
+    async (file) => {
+      const { berth } = (await configOf(file)).services ?? {};
+      expect(berth).toMatchObject({
+        ...{
+          image: "berth",
+          restart: "always",
+          read_only: true,
+          cap_drop: ["ALL"],
+          stop_grace_period: "45s",
+        },
+        security_opt: ["no-new-privileges:true"],
+        volumes: [{ type: "volume", source: "data", target: "/data" }],
+      });
+      const environment: Record<string, string> = berth?.environment ?? {};
+      expect(() => loadSettings({}, environment)).not.toThrow();
+      expect(Object.keys(environment).every(isSetting)).toBe(true);
+    },
+  );
+
+  test("compose.yaml publishes Berth's port", async () => {
+    const { services } = await configOf("compose.yaml");
+    expect(services?.berth?.ports).toMatchObject([{ target: 5000, published: "5000" }]);
+  });
+
+  test.each([
+    ["nginx", "nginx.conf"],
+    ["caddy", "Caddyfile"],
+  ])("%s.yaml puts the shipped proxy before Berth, and lets nobody around it", async (proxy, settings) => {
+    const { services, networks } = await configOf(`${proxy}.yaml`);
+    expect(services?.berth?.ports).toBeUndefined();
+    const mounted = services?.[proxy]?.volumes?.map(({ source }: Tree) => String(source));
+    expect(mounted).toContain(join(deploy, "proxies", settings));
+    expect(await readFile(join(deploy, "proxies", settings), "utf8")).toContain(" berth:5000");
+    const { BERTH_TRUSTED_PROXIES } = services?.berth?.environment ?? {};
+    expect(networks?.front?.ipam?.config).toEqual([{ subnet: BERTH_TRUSTED_PROXIES }]);
+  });
+});
+
+// Helm is in no Debian: its templates are rendered by our own engine for Go's language.
+describe("deploy/helm/berth", () => {
+  const chart = join(deploy, "helm", "berth");
+  const render = async (values: object, name = "berth") => {
+    const objects = await renderChart(chart, { name, values });
+    return Object.fromEntries(objects.map((one): [string, Tree] => [one.kind, one]));
+  };
+  const podOf = (objects: Record<string, Tree>) => objects.StatefulSet?.spec?.template?.spec;
+  const environmentOf = (objects: Record<string, Tree>): Record<string, string> => {
+    const env = podOf(objects)?.containers?.[0]?.env ?? [];
+    return Object.fromEntries(
+      env.map(({ name, value }: Tree) => [String(name), String(value ?? "from elsewhere")]),
+    );
+  };
+
+  test("it is one pod with its data, whose objects find each other", async () => {
+    const objects = await render({}, "production");
+    expect(Object.keys(objects).sort()).toEqual(["ConfigMap", "Service", "StatefulSet"]);
+    const { ConfigMap, Service, StatefulSet } = objects;
+    expect(StatefulSet?.spec?.replicas).toBe(1);
+    const labels = StatefulSet?.spec?.template?.metadata?.labels;
+    expect(labels).toMatchObject({ ...StatefulSet?.spec?.selector?.matchLabels });
+    expect(labels).toMatchObject({ ...Service?.spec?.selector });
+    const names = [ConfigMap, Service, StatefulSet].map((one) => String(one?.metadata?.name));
+    expect(new Set(names)).toEqual(new Set(["production-berth"]));
+    const pod = podOf(objects);
+    const volumes = [...(pod?.volumes ?? []), ...(StatefulSet?.spec?.volumeClaimTemplates ?? [])];
+    const known = volumes.map((one) => String(one.name ?? one.metadata?.name)).sort();
+    expect(pod?.containers?.[0]?.volumeMounts?.map(({ name }: Tree) => String(name)).sort()).toEqual(known);
+    expect(pod?.volumes?.[0]?.configMap?.name).toBe("production-berth");
+    expect(Service?.spec?.ports?.[0]?.targetPort).toBe("http");
+  });
+
+  test("its pod is the image's user and may do nothing else", async () => {
+    const pod = podOf(await render({}));
+    expect(pod?.securityContext).toMatchObject({ runAsNonRoot: true, runAsUser: userId, fsGroup: userId });
+    expect(pod?.containers?.[0]?.securityContext).toMatchObject({
+      ...{ allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: { drop: ["ALL"] } },
+    });
+  });
+
+  test("Berth takes the settings that it is given, and the probes ask for pages that there are", async () => {
+    const settings = { "public-url": "https://registry.example.com", tags: [{ repositories: ["a/*"] }] };
+    const objects = await render({ settings, ingress: { enabled: true } });
+    const environment = environmentOf(objects);
+    expect(Object.keys(environment).filter((name) => !isSetting(name))).toEqual(["BERTH_CONFIG"]);
+    const file = join(folder, "chart.yaml");
+    await writeFile(file, String(objects.ConfigMap?.data?.["berth.yaml"]));
+    expect(environment.BERTH_CONFIG).toBe("/etc/berth/berth.yaml");
+    expect(loadSettings({}, environment, file)).toMatchObject({
+      ...{ ...settings, tags: [{}], data: "/data", "drain-seconds": 5, "stop-seconds": 60 },
+      "trusted-proxies": ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16"],
+    });
+    const data = { BERTH_DATA: join(folder, "probed"), BERTH_LISTEN: "127.0.0.1:0", BERTH_CONFIG: file };
+    const env = { ...environment, ...data, BERTH_DRAIN_SECONDS: "0" };
+    const berth = startProcess(process.execPath, [berthProgram, "serve"], { env });
+    try {
+      const [, url = ""] = await berth.waitForOutput(/listens on (\S+)/);
+      const container = podOf(objects)?.containers?.[0];
+      for (const probe of ["startupProbe", "readinessProbe", "livenessProbe"]) {
+        expect((await fetch(url + String(container?.[probe]?.httpGet?.path))).status).toBe(200);
+      }
+    } finally {
+      await berth.stop();
+    }
+  });
+
+  test("the pod has the time that Berth takes to stop", async () => {
+    const pod = podOf(await render({ drainSeconds: 20, stopSeconds: 100 }));
+    expect(pod?.terminationGracePeriodSeconds).toBe(130);
+  });
+
+  test("an ingress leads to the service, and lets large layers through", async () => {
+    const { Ingress, Service } = await render({
+      ingress: { enabled: true, className: "nginx", host: "r.example" },
+    });
+    expect(Ingress?.spec?.ingressClassName).toBe("nginx");
+    expect(Ingress?.spec?.tls).toEqual([{ hosts: ["r.example"], secretName: "registry-tls" }]);
+    const { service } = Ingress?.spec?.rules?.[0]?.http?.paths?.[0]?.backend ?? {};
+    expect(service?.name).toBe(String(Service?.metadata?.name));
+    expect(service?.port?.name).toBe(Service?.spec?.ports?.[0]?.name);
+    expect(Ingress?.metadata?.annotations).toMatchObject({
+      "nginx.ingress.kubernetes.io/proxy-body-size": "0",
+    });
+  });
+
+  test("what is there already is used: a claim, a secret, where pods may run", async () => {
+    const objects = await render({
+      persistence: { existingClaim: "old" },
+      adminPassword: { existingSecret: "first" },
+      ...{ nodeSelector: { disk: "ssd" }, tolerations: [{ operator: "Exists" }], podAnnotations: { a: "b" } },
+      image: { repository: "other.example/berth", tag: "2.0" },
+    });
+    const pod = podOf(objects);
+    expect(objects.StatefulSet?.spec?.volumeClaimTemplates).toBeUndefined();
+    expect(pod?.volumes?.[1]?.persistentVolumeClaim).toEqual({ claimName: "old" });
+    const secret = pod?.containers?.[0]?.env?.find(
+      ({ name }: Tree) => String(name) === "BERTH_ADMIN_PASSWORD",
+    );
+    expect(secret?.valueFrom?.secretKeyRef).toEqual({ name: "first", key: "password" });
+    expect(pod).toMatchObject({ nodeSelector: { disk: "ssd" }, tolerations: [{ operator: "Exists" }] });
+    expect(pod?.containers?.[0]?.image).toBe("other.example/berth:2.0");
+    expect(objects.StatefulSet?.spec?.template?.metadata?.annotations).toMatchObject({ a: "b" });
+  });
+
+  test("a change of settings starts the pod anew", async () => {
+    const noteOf = async (settings: object) =>
+      String(
+        (await render({ settings })).StatefulSet?.spec?.template?.metadata?.annotations?.["berth/settings"],
+      );
+    expect(await noteOf({ workers: 2 })).not.toBe(await noteOf({ workers: 1 }));
+  });
+});
+
+/** Whether a variable of the environment changes a setting. */
+function isSetting(variable: string): boolean {
+  if (variable === "BERTH_ADMIN_PASSWORD") return true;
+  const asText = (environment: Record<string, string>) => {
+    try {
+      return JSON.stringify(loadSettings({}, environment));
+    } catch (error) {
+      return String(error); // a value that is wrong is looked at, too
+    }
+  };
+  return asText({ [variable]: "no value of anything" }) !== asText({});
+}
