@@ -68,6 +68,15 @@ describe("request limits", () => {
     });
     expect((await start()).status).toBe(202);
     expect((await ask("large/app/manifests/1", berth.admin)).status).toBe(200);
+    await berth.grant("slow", "reader", "recorded/*"); // is recorded behind what was noted
+    const { entries } = (await berth.manage("GET", "/audit?actor=slow&outcome=refused")) as {
+      entries: { action: string; repository?: string; detail?: string }[];
+    };
+    expect(entries.map(({ action, repository }) => `${action} ${repository}`).sort()).toEqual([
+      "pull large/app",
+      "push large/app",
+    ]);
+    for (const { detail } of entries) expect(detail).toMatch(/the limit here is 2 pulls|2 uploads are open/);
   });
 });
 

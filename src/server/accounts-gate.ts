@@ -35,6 +35,8 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
   const { addressOf, baseUrlOf } = options.forwarding;
   const trail = createAuditTrail(auditLog, addressOf);
   const entries = new WeakMap<Caller, GuardedEntry>();
+  /** Requests of known callers that were too many, for the record. */
+  const sentAway = new WeakMap<Request, GuardedEntry>();
 
   const entryOf = (caller: Caller): GuardedEntry => {
     const known = entries.get(caller);
@@ -76,13 +78,21 @@ export function createAccountsGate(options: AccountsGateOptions): Gate {
       const caller = authenticator.authenticate(header, address);
       const letIn = (found: Caller): Entry => {
         const entry = entryOf(checkKnock(found, kind));
-        return limits ? limitEntry(entry, limits, request.method, kind, address()) : entry;
+        if (!limits) return entry;
+        try {
+          return limitEntry(entry, limits, request.method, kind, address());
+        } catch (error) {
+          sentAway.set(request, entry);
+          throw error;
+        }
       };
       return caller instanceof Promise ? caller.then(letIn) : letIn(caller);
     },
     authorize,
-    // Safe: every entry was made above.
-    finished: (event) => trail({ ...event, entry: event.entry as GuardedEntry | undefined }),
+    finished(event) {
+      const entry = event.entry ?? sentAway.get(event.request);
+      return trail({ ...event, entry: entry as GuardedEntry | undefined }); // safe: every entry was made above
+    },
     refusalHeaders(error, request, connection): Record<string, string> {
       if (error.code !== "UNAUTHORIZED") return {};
       const place = { baseUrl: baseUrlOf(request, connection), service };

@@ -48,8 +48,9 @@ export function createAuditTrail(log: AuditLog, addressOf: AddressOf): AuditTrai
     const action = actionFor(route.kind, request.method);
     if (action === undefined || !("repository" in route)) return undefined;
     const { guard, caller } = entry;
-    if (isRefused(event, guard, action, route.repository)) {
-      if (isProtocol(caller, guard, action, route.repository)) return undefined;
+    const isByRule = refusals.some((code) => isRegistryError(event.failure, code));
+    if (isByRule || !guard.may(action, route.repository)) {
+      if (!isByRule && isProtocol(caller, guard, action, route.repository)) return undefined;
       log.note({ ...describe(event, entry, route, address), action, outcome: "refused", ...reasonOf(event) });
       return undefined;
     }
@@ -64,9 +65,8 @@ export function createAuditTrail(log: AuditLog, addressOf: AddressOf): AuditTrai
   };
 }
 
-function isRefused({ failure }: AuditedRequest, guard: Guard, action: Action, repository: string): boolean {
-  return isRegistryError(failure, "DENIED") || !guard.may(action, repository);
-}
+/** Refused though the caller is known: by roles, quotas, rules for tags, limits. */
+const refusals = ["DENIED", "TAG_PROTECTED", "TOOMANYREQUESTS"] as const;
 
 /** The first steps of logging in: who is not known yet, or has a token for something else, is asked to get one. */
 function isProtocol(caller: Caller, guard: Guard, action: Action, repository: string): boolean {

@@ -18,7 +18,7 @@ import { platformsAtHand } from "../images/platforms-at-hand.ts";
 import { imagesFlag, openLocalImages } from "../local-images.ts";
 import { writeJson } from "../output/json.ts";
 import { copyWords } from "../output/progress/words.ts";
-import { transfer, transferFlags } from "../transfers.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
 
 const flags = {
   input: {
@@ -44,6 +44,7 @@ file that is not compressed is read in place.`,
     { line: "berth load -i images.tar", does: "every image in it" },
     { line: "docker save app:1.0 | berth load", does: "from an engine" },
   ],
+  afterInterruption: afterTransferInterruption,
   async run(context) {
     const { flags, stdin, cwd, signal } = context;
     if (flags.input === undefined && stdin.isTerminal) {
