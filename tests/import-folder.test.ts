@@ -1,6 +1,17 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
-import { cp, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import {
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { createClient } from "../src/client/client.ts";
 import type { Digest } from "../src/oci/digests.ts";
@@ -146,6 +157,9 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       });
       expect((await client.listTags(app)).items).toEqual((await createClient(old.host).listTags(app)).items);
       expect((await client.listTags(other)).items).toEqual([tag("1")]);
+      if (isAvailable("podman")) {
+        await tools.podman("pull", "--quiet", "--tls-verify=false", `${berth.host}/team/app:multi`);
+      }
       await client.resolveManifest(app, pushed.untagged as Digest);
       const referrers = await client.listReferrers(app, pushed.image as Digest);
       expect(referrers.items.map(({ digest }) => String(digest))).toEqual([pushed.referrer]);
@@ -187,6 +201,34 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       expect(await readdir(join(data, "uploads"))).toEqual([]);
     }
   });
+
+  test.skipIf(!existsSync("/dev/shm"))("import copies where no hard link can be made", async () => {
+    const far = await mkdtemp("/dev/shm/berth-");
+    try {
+      const { exitCode, report } = await importJson(source, "--data", join(far, "data"));
+      expect(exitCode).toBe(0);
+      expect(report.files).toMatchObject({ linked: { blobs: 0 }, copied: { blobs: 3 } });
+      await withStore(join(far, "data"), async ({ registry, metadata }) => {
+        await registry.resolveTag(app, tag("multi"));
+        const [entry] = await metadata.audit.list({}, undefined, 1);
+        expect(entry).toMatchObject({ action: "import", actor: "owner of the machine", detail: source });
+      });
+    } finally {
+      await rm(far, { recursive: true });
+    }
+  });
+
+  test.skipIf(process.getuid?.() !== 0)(
+    "import refuses to write as root into another user's data",
+    async () => {
+      const data = join(folder, "foreign");
+      await mkdir(data);
+      await chown(data, 12345, 12345);
+      const { exitCode, stderr } = await runBerth(["import", source, "--data", data]);
+      expect([exitCode, stderr]).toEqual([2, expect.stringContaining("belongs to user 12345")]);
+      expect(await readdir(data)).toEqual([]);
+    },
+  );
 
   test("import moves nothing again when it runs again, and finds what came meanwhile", async () => {
     const data = join(folder, "again");

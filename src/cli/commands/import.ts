@@ -4,6 +4,7 @@ import { resolve } from "node:path";
 import { parseRepositoryName } from "../../oci/names.ts";
 import { createMemoryRegistry } from "../../registry/memory.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../command.ts";
+import { dataFolderOf } from "../data-folders.ts";
 import { type ImportDestination, registryDestination } from "../import/destination.ts";
 import { openSource, recognizeSource, type SourceKind } from "../import/open-source.ts";
 import { remoteReplay } from "../import/remote-replay.ts";
@@ -60,8 +61,8 @@ const flags = {
 
 type ImportContext = Context<typeof flags, typeof operands>;
 
-/** Where a Berth listens and keeps its data when nobody says otherwise. */
-const usual = { data: "./berth-data", registry: "localhost:5000" };
+/** Where a Berth listens when nobody says otherwise. */
+const usualRegistry = "localhost:5000";
 
 /** `berth import`. */
 export const importCommand = defineCommand({
@@ -117,7 +118,7 @@ function withDestination(
   kinds: readonly SourceKind[],
   act: (destination: ImportDestination) => Promise<number>,
 ): Promise<number> {
-  const { flags, cwd } = context;
+  const { flags } = context;
   if (flags.to !== undefined && flags.data !== undefined) {
     throw new UsageError("--to and --data are two destinations: give one");
   }
@@ -127,11 +128,11 @@ function withDestination(
     for (const flag of ["trust-digests", "copy"] as const) {
       if (flags[flag]) throw new UsageError(`--${flag} goes with --data`);
     }
-    const { registry, ...typed } = parseRegistry(flags.to ?? usual.registry);
+    const { registry, ...typed } = parseRegistry(flags.to ?? usualRegistry);
     const client = remotes.client(registry, typed);
     return act(registryDestination(registry, client, remoteReplay(client, context.signal)));
   }
-  const folder = resolve(cwd, flags.data ?? usual.data);
+  const folder = dataFolderOf(context);
   for (const source of folders) refuseOverlap(source, folder);
   // Looking must not make a data folder.
   if (flags["dry-run"] && !existsSync(folder))
@@ -139,6 +140,7 @@ function withDestination(
   const options = {
     links: folders.length === kinds.length && !flags.copy,
     trusts: flags["trust-digests"],
+    sources: flags["dry-run"] ? undefined : context.operands.sources,
     troubled: (what: string) => printWarning(context, what),
   };
   return withStoreDestination(folder, options, act);

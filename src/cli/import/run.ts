@@ -7,8 +7,7 @@ import type { ImportDestination } from "./destination.ts";
 import type { ImportOptions } from "./options.ts";
 import { createTally, type Fault, type ImportReport, type RepositoryReport, type Tally } from "./report.ts";
 import { importRepository } from "./repository.ts";
-import type { RepositoryRun } from "./repository-run.ts";
-import type { ImportSource, SourceRepository } from "./source.ts";
+import type { ImportSource, OnProblem, SourceRepository } from "./source.ts";
 import { createStop, type Stop } from "./stop.ts";
 
 /**
@@ -31,7 +30,14 @@ export async function importAll(
     options.onRepository(report);
   };
   for (const source of sources) {
-    if (!stop.reason) await importSource(source, destination, options, { total, stop, done });
+    if (stop.reason) break;
+    try {
+      await importSource(source, destination, options, { total, stop, done });
+    } catch (error) {
+      options.signal.throwIfAborted();
+      if (sources.length === 1 && repositories === 0) throw error;
+      total.faults.push(faultOf(source.name, error, options.signal));
+    }
   }
   return {
     destination: destination.name,
@@ -55,58 +61,73 @@ async function importSource(
   source: ImportSource,
   destination: ImportDestination,
   options: ImportOptions,
+  run: SourceRun,
+): Promise<void> {
+  const { total, stop } = run;
+  for (const { repository, blobs } of source.brought ?? []) {
+    const target = prefixed(repository, options);
+    for (const digest of blobs) destination.holds(digest, target);
+  }
+  const running = new Set<Promise<void>>();
+  const found = source.repositories(options.wanted, ({ where, error }) =>
+    total.faults.push(faultOf(where, error, options.signal)),
+  );
+  try {
+    for await (const repository of found) {
+      if (stop.reason) break;
+      const working = importOne(source, repository, destination, options, run);
+      running.add(working);
+      const end = (): void => void running.delete(working);
+      working.then(end, () => {}); // a failure stays, and is awaited below
+      if (running.size >= destination.bounds.repositories) await Promise.race(running);
+    }
+    await Promise.all(running);
+  } finally {
+    await Promise.allSettled(running); // whoever closes an end of it must not do so beneath them
+  }
+}
+
+async function importOne(
+  source: ImportSource,
+  repository: SourceRepository,
+  destination: ImportDestination,
+  options: ImportOptions,
   { total, stop, done }: SourceRun,
 ): Promise<void> {
   const { signal } = options;
-  const fault = (where: string, error: unknown): Fault => faultOf(where, error, signal);
-  const running = new Set<Promise<void>>();
+  const tally = createTally();
   const collectAfter = createCollections();
   const onEvent = (event: CopyEvent): void => {
     collectAfter(event);
     options.onEvent(event);
   };
-  const one = async (repository: SourceRepository): Promise<void> => {
-    const tally = createTally();
-    const onProblem = ({ where, error }: { where: string; error: unknown }): void => {
-      signal.throwIfAborted();
-      stop.note(error, fault(where, error));
-      tally.faults.push(fault(where, error));
-    };
-    const target = targetOf(repository, options);
-    if (!target) {
-      const error = new RegistryError(
-        "NAME_INVALID",
-        "its images have no repository in their names: give one with --as",
-      );
-      total.faults.push(fault(source.name, error));
-      return;
-    }
-    const run: RepositoryRun = { ...options, onEvent, destination, target, tally, onProblem, stop };
-    await importRepository(run, source, repository);
-    const { faults, notes } = tally;
-    done({ source: repository.repository, repository: target, ...tally.counts(), faults, notes: [...notes] });
+  const onProblem: OnProblem = ({ where, error }) => {
+    signal.throwIfAborted();
+    const fault = faultOf(where, error, signal);
+    stop.note(error, fault);
+    tally.faults.push(fault);
   };
-  for (const { repository, blobs } of source.brought ?? []) {
-    const target = prefixed(repository, options);
-    for (const digest of blobs) destination.holds(digest, target);
+  let target: RepositoryName;
+  try {
+    target = targetOf(repository, options);
+  } catch (error) {
+    total.faults.push(faultOf(source.name, error, signal));
+    return;
   }
-  const found = source.repositories(options.wanted, ({ where, error }) =>
-    total.faults.push(fault(where, error)),
+  await importRepository(
+    { ...options, onEvent, destination, target, tally, onProblem, stop },
+    source,
+    repository,
   );
-  for await (const repository of found) {
-    if (stop.reason) break;
-    const working = one(repository).finally(() => running.delete(working));
-    running.add(working);
-    working.catch(() => {}); // awaited below
-    if (running.size >= destination.bounds.repositories) await Promise.race(running);
-  }
-  await Promise.all(running);
+  const { faults, notes } = tally;
+  done({ source: repository.repository, repository: target, ...tally.counts(), faults, notes: [...notes] });
 }
 
-function targetOf({ name }: SourceRepository, options: ImportOptions): RepositoryName | undefined {
-  const { nameless } = options;
-  const own = name ?? nameless;
-  return own === undefined ? undefined : prefixed(own, options);
+/** @throws RegistryError NAME_INVALID */
+function targetOf({ name }: SourceRepository, options: ImportOptions): RepositoryName {
+  const own = name ?? options.nameless;
+  if (own !== undefined) return prefixed(own, options);
+  throw new RegistryError("NAME_INVALID", "its images have no repository in their names: give one with --as");
 }
 
 function prefixed(name: RepositoryName, { prefix }: ImportOptions): RepositoryName {

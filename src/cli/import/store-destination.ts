@@ -1,4 +1,6 @@
+import { stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
+import { createAuditLog } from "../../access/audit.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Taken } from "../../store/local-files.ts";
@@ -16,6 +18,8 @@ export interface StoreDestinationOptions {
   readonly links: boolean;
   /** The names of the source's files are taken for their digests. */
   readonly trusts: boolean;
+  /** What is imported, for the record of what was done; nothing is, if absent. */
+  readonly sources: readonly string[] | undefined;
   /** Told what does not work beside, and is tried again. */
   readonly troubled: (what: string) => void;
 }
@@ -23,9 +27,10 @@ export interface StoreDestinationOptions {
 /** Lets something be imported into the data folder of a Berth, which may run meanwhile. */
 export async function withStoreDestination<T>(
   folder: string,
-  { links, trusts, troubled }: StoreDestinationOptions,
+  { links, trusts, sources, troubled }: StoreDestinationOptions,
   act: (destination: ImportDestination) => Promise<T>,
 ): Promise<T> {
+  await refuseForeignRoot(folder);
   const none = () => ({ blobs: 0, bytes: 0 });
   const files = { small: none(), linked: none(), copied: none() };
   const onTaken = (how: Taken, size: number): void => {
@@ -35,6 +40,7 @@ export async function withStoreDestination<T>(
   const localFiles = { links, trusts, onTaken };
   const store = await openStore({ folder, isBeside: true, localFiles, troubled });
   try {
+    if (sources) await record(store.metadata, sources);
     return await act({
       name: folder,
       registry: store.registry,
@@ -49,6 +55,33 @@ export async function withStoreDestination<T>(
   } finally {
     await store.close();
   }
+}
+
+/** What root writes into the data of another user's Berth, that one could not use. @throws UsageError */
+async function refuseForeignRoot(folder: string): Promise<void> {
+  const owner = await stat(folder).then(
+    ({ uid }) => uid,
+    () => 0, // it is made now
+  );
+  if (owner === 0 || process.getuid?.() !== 0) return;
+  throw new UsageError(
+    `the data folder ${folder} belongs to user ${owner}, whose Berth could not use what root writes into it: run this as ` +
+      `that user (sudo -u '#${owner}'); files that it may not link are copied`,
+  );
+}
+
+/** Notes for the record of what was done that somebody with the data folder at hand imported into it. */
+async function record({ audit }: Metadata, sources: readonly string[]): Promise<void> {
+  const log = createAuditLog(audit, () => {});
+  await log.record({
+    at: Date.now(),
+    actor: "owner of the machine",
+    credential: "none",
+    address: "local",
+    action: "import",
+    outcome: "done",
+    detail: sources.join(", "),
+  });
 }
 
 /** Who did it, in the history of tags whose source does not say. */
