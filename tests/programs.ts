@@ -29,6 +29,7 @@ const programs = {
   strace: { packages: ["strace"], purposes: ["tests"], needsRoot: false },
   openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
   ip: { packages: ["iproute2"], purposes: ["tests"], needsRoot: true },
+  pebble: { packages: ["pebble"], purposes: ["tests"], needsRoot: true },
   curl: { packages: ["curl"], purposes: ["tests"], needsRoot: false },
   bash: { packages: ["bash"], purposes: ["tests"], needsRoot: false },
   zsh: { packages: ["zsh"], purposes: ["tests"], needsRoot: false },

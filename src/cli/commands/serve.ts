@@ -6,7 +6,7 @@ import type { Announce } from "../../server/first-administrator.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
-import { renewIfDue, withLocalTls } from "../../server/tls/renewal.ts";
+import { renewIfDue, withKeptTls } from "../../server/tls/renewal.ts";
 import { authorityFile } from "../../server/tls/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
@@ -90,8 +90,8 @@ async function serveUntilStopped(
       (entry): entry is [string, string] => typeof entry[1] === "string",
     );
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
-    settings = withLocalTls(loadSettings(byPath, env, config ?? env.BERTH_CONFIG));
-    await renewIfDue(settings.tls);
+    settings = withKeptTls(loadSettings(byPath, env, config ?? env.BERTH_CONFIG));
+    await renewIfDue(settings.tls, (message) => stderr.write(`berth: warning: ${message}\n`));
     server = await start(settings, (first) => stdout.write(firstAccount(first, settings)));
   } catch (error) {
     stderr.write(`berth: ${explain(error)}\n`);

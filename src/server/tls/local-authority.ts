@@ -1,9 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { existsSync } from "node:fs";
-import { chown, open, readFile, rename, stat } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
-import { makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
 import {
   certificateDays,
   issueCertificate,
@@ -13,6 +10,7 @@ import {
   suffixesOf,
 } from "./authority.ts";
 import { factsOf, fingerprintOf } from "./certificates.ts";
+import { makeFolder, readIfThere, writeWhole } from "./files.ts";
 import { namesOfThisMachine, refusedNames, type TlsNames, tlsNames, unionOf } from "./names.ts";
 import { authorityFile, localTls } from "./settings.ts";
 
@@ -134,38 +132,4 @@ async function writePair(
 ): Promise<void> {
   await writeWhole(join(folder, `${name}.key`), key, 0o600);
   await writeWhole(join(folder, `${name}.pem`), certificate, 0o644);
-}
-
-/** Root leaves what it makes to whom the folder belongs: the server need not be root to renew its certificate. */
-async function makeFolder(folder: string): Promise<void> {
-  if (existsSync(folder)) return;
-  await makeDurableFolder(folder);
-  await giveTo(dirname(folder), folder);
-}
-
-async function giveTo(owned: string, path: string): Promise<void> {
-  if (process.getuid?.() !== 0) return;
-  const { uid, gid } = await stat(owned);
-  await chown(path, uid, gid);
-}
-
-/** Writes a file as a whole. */
-async function writeWhole(path: string, text: string, mode: number): Promise<void> {
-  const folder = dirname(path);
-  const temporary = `${path}.new`;
-  const file = await open(temporary, "w", mode);
-  try {
-    await file.chmod(mode);
-    await file.writeFile(text);
-    await file.sync();
-  } finally {
-    await file.close();
-  }
-  await giveTo(folder, temporary);
-  await rename(temporary, path);
-  await syncFolder(folder);
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  return existsSync(path) ? readFile(path, "utf8") : undefined;
 }

@@ -3,38 +3,55 @@ import { join } from "node:path";
 import type { Pages } from "../handler.ts";
 import type { Log } from "../log.ts";
 import type { Settings } from "../settings.ts";
-import { authorityFile, localTls, type TlsSettings } from "./settings.ts";
+import { acmeTls, authorityFile, localTls, type TlsSettings } from "./settings.ts";
 
 /** Where clients find the certificate of a local authority. They check its fingerprint, as nothing else vouches for it. */
 export const authorityPath = "/.well-known/berth/authority.pem";
 
 const renewalMs = 3_600_000;
 
-/** The settings with the local authority of the data folder, where there is one and nothing else is said. */
-export function withLocalTls(settings: Settings): Settings {
-  const tls = localTls(join(settings.data, "tls"));
-  return settings.tls === undefined && existsSync(tls.certificate) ? { ...settings, tls } : settings;
+/** The settings with the certificate that is in the data folder: of ACME, or of a local authority if nothing is said. */
+export function withKeptTls(settings: Settings): Settings {
+  const { tls, data } = settings;
+  if (tls?.acme) return { ...settings, tls: acmeTls(join(data, "tls", "acme"), tls.acme) };
+  const local = localTls(join(data, "tls"));
+  return tls === undefined && existsSync(local.certificate) ? { ...settings, tls: local } : settings;
 }
 
-/** Renews what a local authority made if it is time, before a server starts. @throws what reading and writing throw */
-export async function renewIfDue(tls: TlsSettings | undefined): Promise<void> {
-  if (tls?.folder !== undefined) await renew(tls.folder);
+/**
+ * Sees to it that there is a certificate before a server starts, and renews one that is near its end.
+ * @throws what reading and writing throw; SettingsError when there is none, and none is to be had
+ */
+export async function renewIfDue(
+  tls: TlsSettings | undefined,
+  warn: (message: string) => void,
+): Promise<void> {
+  try {
+    await renew(tls);
+  } catch (error) {
+    if (!tls?.acme || !existsSync(tls.certificate)) throw error;
+    warn(
+      `the certificate could not be renewed, the old one is used: ${error instanceof Error ? error.message : error}`,
+    );
+  }
 }
 
-/** Loaded late: what makes certificates is not needed to serve. */
-async function renew(folder: string) {
-  const { renewLocalTls } = await import("./local-authority.ts");
-  return renewLocalTls(folder);
+/** Resolves to when the new certificate ends; `undefined` if the old one is kept. */
+async function renew(tls: TlsSettings | undefined): Promise<Date | undefined> {
+  // Loaded late: what makes certificates is not needed to serve.
+  if (tls?.acme) return (await import("./acme.ts")).renewByAcme(tls, tls.acme);
+  if (tls?.folder === undefined) return undefined;
+  const { certificate, ends } = await (await import("./local-authority.ts")).renewLocalTls(tls.folder);
+  return certificate === "kept" ? undefined : ends;
 }
 
-/** Renews the certificate of a local authority when it is time. The listener takes it as it takes any new file. */
+/** Renews the server's certificate when it is time. The listener takes it as it takes any new file. */
 export function startRenewal(tls: TlsSettings | undefined, log: Log): NodeJS.Timeout | undefined {
-  const folder = tls?.folder;
-  if (folder === undefined) return undefined;
+  if (tls?.folder === undefined && tls?.acme === undefined) return undefined;
   const timer = setInterval(async () => {
     try {
-      const { certificate, ends } = await renew(folder);
-      if (certificate !== "kept") log.info({ ends }, "renewed the certificate");
+      const ends = await renew(tls);
+      if (ends) log.info({ ends }, "renewed the certificate");
     } catch (error) {
       log.error({ err: error }, "could not renew the certificate");
     }

@@ -1,0 +1,40 @@
+import { existsSync } from "node:fs";
+import { chown, open, readFile, rename, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
+
+/** Root leaves what it makes to whom the folder belongs: the server need not be root to renew its certificate. */
+export async function makeFolder(folder: string): Promise<void> {
+  if (existsSync(folder)) return;
+  await makeFolder(dirname(folder));
+  await makeDurableFolder(folder);
+  await giveTo(dirname(folder), folder);
+}
+
+async function giveTo(owned: string, path: string): Promise<void> {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(owned);
+  await chown(path, uid, gid);
+}
+
+/** Writes a file as a whole, for its owner and those whom `mode` lets. */
+export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
+  const folder = dirname(path);
+  const temporary = `${path}.new`;
+  const file = await open(temporary, "w", mode);
+  try {
+    await file.chmod(mode);
+    await file.writeFile(text);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await giveTo(folder, temporary);
+  await rename(temporary, path);
+  await syncFolder(folder);
+}
+
+/** `undefined` when there is no such file. */
+export async function readIfThere(path: string): Promise<string | undefined> {
+  return existsSync(path) ? readFile(path, "utf8") : undefined;
+}
