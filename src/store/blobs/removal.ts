@@ -34,11 +34,11 @@ export function createFileRemoval(folder: string, pathOf: (digest: Digest) => st
       await forEachBounded(files, concurrency, (file) => unlinkIfThere(takenPath(file)));
       const folders = new Set(files.map(({ digest }) => dirname(pathOf(digest))));
       // The first sync makes most file systems write what the others would.
-      for (const at of folders) {
-        await syncFolder(at).catch((error) => {
+      await forEachBounded([...folders], concurrency, (at) =>
+        syncFolder(at).catch((error) => {
           if (errorCode(error) !== "ENOENT") throw error;
-        });
-      }
+        }),
+      );
     },
     async recover() {
       for (const name of await readdir(folder)) await unlinkIfThere(join(folder, name));
