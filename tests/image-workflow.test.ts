@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout, test } from "bun:test";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { berthProgram, startBerthCommand } from "./fixtures/command-lines.ts";
+import { startBerthCommand } from "./fixtures/command-lines.ts";
 import { type DockerEngine, startDockerEngine } from "./fixtures/docker-engine.ts";
-import { runGuide } from "./fixtures/guides.ts";
+import { installBerth, runGuide } from "./fixtures/guides.ts";
 import { writeLayout } from "./fixtures/layouts.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
@@ -17,6 +17,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/image-workflow.md", () 
   let folder: string;
   let berth: RunningRegistry;
   let engine: DockerEngine;
+  let path: string;
 
   beforeAll(async () => {
     folder = await makeTemporaryFolder();
@@ -39,10 +40,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/image-workflow.md", () 
       `oci-archive:${join(folder, "ui.tar")}:docker.io/library/ui:1.0`,
     ]);
 
-    const program = join(folder, "bin", "berth");
-    await mkdir(join(folder, "bin"));
-    await Bun.write(program, `#!/bin/sh\nexec '${process.execPath}' '${berthProgram}' "$@"\n`);
-    await chmod(program, 0o755);
+    path = await installBerth(folder);
   });
 
   afterAll(async () => {
@@ -53,7 +51,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/image-workflow.md", () 
   test("its commands do and print what it says", async () => {
     const env = {
       ...engine.env,
-      PATH: `${join(folder, "bin")}:${process.env.PATH}`,
+      PATH: path,
       HOME: folder,
       XDG_DATA_HOME: undefined,
       XDG_RUNTIME_DIR: undefined,

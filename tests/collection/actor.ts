@@ -4,6 +4,7 @@ import { mediaTypes } from "../../src/oci/media-types.ts";
 import type { RepositoryName, Tag } from "../../src/oci/names.ts";
 import { digestOf } from "../../src/registry/hash.ts";
 import { streamOf } from "../../src/registry/streams.ts";
+import type { TagPlanLine } from "../../src/store/metadata/tag-policy.ts";
 import type { Store } from "../../src/store/store.ts";
 import { imageOf } from "../fixtures/collections.ts";
 
@@ -54,22 +55,32 @@ export interface ActorOptions {
 
 const tags = ["1", "2", "latest"] as Tag[]; // safe: they are tags
 
-/** Somebody who works on one repository, alone, and knows what has to be in it. */
-export function createActor(options: ActorOptions) {
-  const { repository, others, stores, contents, random, keepsTold, keepsRemoved } = options;
+/** What an actor stands on. */
+type World = ReturnType<typeof createWorld>;
+
+function createWorld({ stores, contents, random }: ActorOptions) {
   const model: RepositoryModel = {
     ...{ manifests: new Map(), tags: new Map(), removed: new Map(), told: new Set() },
   };
   let calls = 0;
   let made = 0;
   const store = () => stores[calls++ % stores.length] as Store; // safe: there is one at least
-  const registry = () => store().registry;
-  const oneOf = <T>(items: Iterable<T>): T | undefined => {
-    const all = [...items];
-    return all[random(Math.max(1, all.length))];
+  return {
+    ...{ model, store, random },
+    registry: () => store().registry,
+    bytesOf: (digest: Digest) => contents.get(digest) ?? new Uint8Array(),
+    /** Another one each time. */
+    nextName: () => `number ${made++}`,
+    oneOf<T>(items: Iterable<T>): T | undefined {
+      const all = [...items];
+      return all[random(Math.max(1, all.length))];
+    },
   };
-  const bytesOf = (digest: Digest) => contents.get(digest) ?? new Uint8Array();
-  const rest = () => Bun.sleep(random(3)); // others come between
+}
+
+/** Gets blobs and manifests in, as clients do. */
+function createPushes({ repository, others, contents, keepsTold }: ActorOptions, world: World) {
+  const { model, registry, random, oneOf, bytesOf, nextName } = world;
 
   const upload = async (digest: Digest): Promise<void> => {
     const bytes = bytesOf(digest);
@@ -82,10 +93,9 @@ export function createActor(options: ActorOptions) {
     await registry().finishUpload(repository, id, digest);
   };
 
-  /** As clients do: they ask, mount, and upload what is not there. */
+  /** Asks, mounts, and uploads what is not there. */
   const ensureBlob = async (digest: Digest): Promise<void> => {
-    const isHere = await settles(() => registry().resolveBlob(repository, digest), "BLOB_UNKNOWN");
-    if (!isHere) {
+    if (!(await settles(() => registry().resolveBlob(repository, digest), "BLOB_UNKNOWN"))) {
       const from = random(2) === 0 ? oneOf(others) : undefined;
       const mounted = await registry().mountBlob(repository, digest, from ? { from } : {});
       if (!mounted) await upload(digest);
@@ -93,6 +103,7 @@ export function createActor(options: ActorOptions) {
     model.told.add(digest);
   };
 
+  /** Resolves to whether it was taken; where what was told is kept, it has to be. */
   const put = async (manifest: ModelManifest): Promise<boolean> => {
     const { bytes, mediaType, blobs } = manifest;
     const digest = digestOf(bytes);
@@ -112,39 +123,33 @@ export function createActor(options: ActorOptions) {
     ...{ bytes: imageOf(blobs.map(bytesOf), further).bytes, mediaType: mediaTypes.ociManifest },
     ...{ blobs: [...new Set(blobs)], children: [] },
   });
+  const named = () => ({ annotations: { name: `${repository} ${nextName()}` } });
 
-  const actions: Readonly<Record<string, () => Promise<void>>> = {
+  return {
     async push() {
       const blobs = Array.from({ length: 1 + random(4) }, () => oneOf(contents.keys()) as Digest); // safe: there are some
       const subject = random(4) === 0 ? oneOf(model.manifests) : undefined;
       const refersTo = subject && {
         subject: { mediaType: subject[1].mediaType, digest: subject[0], size: subject[1].bytes.length },
       };
-      const again = random(3) === 0 ? {} : { annotations: { number: `${repository} ${made++}` } };
-      const image = imageFrom(blobs, { ...again, ...refersTo });
+      const image = imageFrom(blobs, { ...(random(3) === 0 ? {} : named()), ...refersTo });
       do {
         for (const digest of blobs) await ensureBlob(digest);
-        await rest();
+        await Bun.sleep(random(3)); // others come between
       } while (!(await put(image)));
     },
     async pushWhatWasTold() {
       const blobs = [...model.told].filter(() => random(2) === 0).slice(0, 3);
-      if (blobs.length === 0) return;
-      await put(imageFrom(blobs, { annotations: { number: `${repository} ${made++}` } }));
+      if (blobs.length > 0) await put(imageFrom(blobs, named()));
     },
     async pushIndex() {
       const chosen = [...model.manifests].filter(() => random(3) === 0);
-      const children = chosen.map(([digest]) => digest);
       const manifests = chosen.map(([digest, { mediaType, bytes }]) => ({
         ...{ mediaType, digest, size: bytes.length },
       }));
-      const index = {
-        schemaVersion: 2,
-        mediaType: mediaTypes.ociIndex,
-        manifests,
-        annotations: { n: `${made++}` },
-      };
+      const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests, ...named() };
       const bytes = new TextEncoder().encode(JSON.stringify(index));
+      const children = chosen.map(([digest]) => digest);
       await put({ bytes, mediaType: mediaTypes.ociIndex, blobs: [], children });
     },
     async ask() {
@@ -152,6 +157,23 @@ export function createActor(options: ActorOptions) {
       if (digest && (await settles(() => registry().resolveBlob(repository, digest), "BLOB_UNKNOWN")))
         model.told.add(digest);
     },
+  };
+}
+
+/** Takes away, brings back and moves. */
+function createChanges({ repository, contents, keepsRemoved }: ActorOptions, world: World) {
+  const { model, store, registry, oneOf } = world;
+  const isThereOrRecent = (digest: Digest): boolean =>
+    model.manifests.has(digest) || (model.removed.get(digest)?.isRecent ?? false);
+  const bringBack = (digest: Digest): void => {
+    const manifest = model.removed.get(digest);
+    if (!manifest) return;
+    model.removed.delete(digest);
+    model.manifests.set(digest, manifest);
+    for (const child of manifest.children) bringBack(child);
+  };
+
+  return {
     async move() {
       const [tag, to] = [oneOf(tags), oneOf(model.manifests.keys())];
       if (tag === undefined || to === undefined || !model.tags.has(tag)) return;
@@ -172,48 +194,30 @@ export function createActor(options: ActorOptions) {
     },
     async undelete() {
       const digest = oneOf(model.removed.keys());
-      if (digest) await undelete(digest);
+      const wanted = digest && model.removed.get(digest);
+      if (!digest || !wanted) return;
+      const request = { kind: "undelete-manifest", digest } as const;
+      const moved: TagPlanLine[] = [];
+      const attempt = async () => {
+        moved.push(...(await store().metadata.changeTags(repository, request, { actor: "a" })).lines);
+      };
+      if (keepsRemoved && wanted.isRecent && wanted.children.every(isThereOrRecent)) await attempt();
+      else if (!(await settles(attempt, "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"))) return;
+      bringBack(digest);
+      for (const { tag, to } of moved) if (to) model.tags.set(tag, to);
     },
     async removeBlob() {
       const digest = oneOf(contents.keys());
       if (!digest) return;
       const isNeeded = [...model.manifests.values()].some(({ blobs }) => blobs.includes(digest));
-      const isDone = await settles(
-        () => registry().deleteBlob(repository, digest),
-        isNeeded ? "UNSUPPORTED" : "BLOB_UNKNOWN",
-      );
-      if (isDone) model.told.delete(digest);
-    },
-    async pull() {
-      const digest = oneOf(model.manifests.keys());
-      if (digest) await requireWhole(digest);
+      const code = isNeeded ? "UNSUPPORTED" : "BLOB_UNKNOWN";
+      if (await settles(() => registry().deleteBlob(repository, digest), code)) model.told.delete(digest);
     },
   };
+}
 
-  const undelete = async (digest: Digest): Promise<void> => {
-    const wanted = model.removed.get(digest);
-    const attempt = () =>
-      store().metadata.changeTags(repository, { kind: "undelete-manifest", digest }, { actor: "a" });
-    const isWhole = keepsRemoved && wanted?.isRecent && wanted.children.every(isThereOrRecent);
-    let { lines }: Awaited<ReturnType<typeof attempt>> = { lines: [], notes: [] };
-    const run = async () => {
-      ({ lines } = await attempt());
-    };
-    if (isWhole) await run();
-    else if (!(await settles(run, "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"))) return;
-    const bringBack = (each: Digest): void => {
-      const manifest = model.removed.get(each);
-      if (!manifest) return;
-      model.removed.delete(each);
-      model.manifests.set(each, manifest);
-      for (const child of manifest.children) bringBack(child);
-    };
-    bringBack(digest);
-    for (const { tag, to } of lines) if (to) model.tags.set(tag, to);
-  };
-  const isThereOrRecent = (digest: Digest): boolean =>
-    model.manifests.has(digest) || (model.removed.get(digest)?.isRecent ?? false);
-
+/** Compares what is answered with what has to be. */
+function createChecks({ repository }: ActorOptions, { model, registry, oneOf }: World) {
   /** @throws when the manifest or anything that it names is not answered byte for byte */
   const requireWhole = async (digest: Digest): Promise<void> => {
     const manifest = model.manifests.get(digest);
@@ -227,13 +231,10 @@ export function createActor(options: ActorOptions) {
       if (digestOf(bytes) !== blob) throw new Error(`${blob} of ${repository}@${digest} is damaged`);
     }
   };
-
   return {
-    ...{ repository, model },
-    /** Does one thing by chance. */
-    async act(): Promise<void> {
-      const name = oneOf([...Object.keys(actions), "push", "push", "remove", "pull"]) ?? "";
-      await actions[name]?.();
+    async pull() {
+      const digest = oneOf(model.manifests.keys());
+      if (digest) await requireWhole(digest);
     },
     /** @throws when something that has to be there is not */
     async check(): Promise<void> {
@@ -243,6 +244,26 @@ export function createActor(options: ActorOptions) {
         if (found.digest !== digest)
           throw new Error(`${repository}:${tag} is at ${found.digest}, not ${digest}`);
       }
+    },
+  };
+}
+
+/** Somebody who works on one repository, alone, and knows what has to be in it. */
+export function createActor(options: ActorOptions) {
+  const world = createWorld(options);
+  const { model, oneOf } = world;
+  const { pull, check } = createChecks(options, world);
+  const actions: Readonly<Record<string, () => Promise<void>>> = {
+    ...createPushes(options, world),
+    ...createChanges(options, world),
+    pull,
+  };
+  return {
+    ...{ repository: options.repository, model, check },
+    /** Does one thing by chance. */
+    async act(): Promise<void> {
+      const name = oneOf([...Object.keys(actions), "push", "push", "remove", "pull"]) ?? "";
+      await actions[name]?.();
     },
     /** What was deleted and told before may be gone from now on. */
     letGo(): void {

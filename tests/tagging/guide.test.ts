@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout, test } from "bun:test";
-import { chmod, mkdir, readFile, rm } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { berthProgram } from "../fixtures/command-lines.ts";
 import { type DockerEngine, startDockerEngine } from "../fixtures/docker-engine.ts";
-import { runGuide } from "../fixtures/guides.ts";
+import { installBerth, runGuide } from "../fixtures/guides.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
 import { isAvailable } from "../programs.ts";
@@ -16,6 +15,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/tags.md", () => {
   let folder: string;
   let berth: RunningRegistry;
   let engine: DockerEngine;
+  let path: string;
 
   beforeAll(async () => {
     folder = await makeTemporaryFolder();
@@ -32,10 +32,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/tags.md", () => {
       );
       await engine.docker("build", "--quiet", "--tag", `ui:${version}`, context);
     }
-    const program = join(folder, "bin", "berth");
-    await mkdir(join(folder, "bin"));
-    await Bun.write(program, `#!/bin/sh\nexec '${process.execPath}' '${berthProgram}' "$@"\n`);
-    await chmod(program, 0o755);
+    path = await installBerth(folder);
   });
 
   afterAll(async () => {
@@ -44,7 +41,7 @@ describe.skipIf(!isAvailable("dockerd", "docker"))("docs/tags.md", () => {
   });
 
   test("its commands do and print what it says", async () => {
-    const env = { ...engine.env, PATH: `${join(folder, "bin")}:${process.env.PATH}`, HOME: folder };
+    const env = { ...engine.env, PATH: path, HOME: folder };
     const host = berth.host.replace("127.0.0.1", "localhost");
     await runGuide(guide, { cwd: folder, env, replace: { "localhost:5000": host } });
   });
