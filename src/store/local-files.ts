@@ -14,6 +14,7 @@ import type { OperationOptions } from "../registry/registry.ts";
 import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobPlace, storeFile } from "./blobs/place.ts";
 import { smallBlobSize } from "./metadata/metadata.ts";
+import { importEnding } from "./upload-files.ts";
 
 /** How a blob came into the store: what is small stands with the metadata. */
 export type Taken = "small" | "linked" | "copied";
@@ -71,7 +72,7 @@ export function createLocalFiles(
     path: string,
     options: OperationOptions,
   ): Promise<Taken> => {
-    const target = join(folder, `${randomUUID()}.import`);
+    const target = join(folder, `${randomUUID()}${importEnding}`);
     let file: FileHandle | undefined;
     try {
       const how = await bring(path, target);

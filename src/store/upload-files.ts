@@ -50,6 +50,9 @@ export interface UploadFilesOptions {
   readonly leaving?: (path: string) => Promise<void>;
 }
 
+/** In the names of files that are being imported. */
+export const importEnding = ".import";
+
 const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
@@ -142,7 +145,9 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
       for await (const entry of await opendir(folder)) {
         const path = join(folder, entry.name);
         const found = await stat(path).catch(() => undefined); // it ended meanwhile
-        if (!found || found.mtimeMs > oldest) continue;
+        // What is imported keeps the time of its source when it gets a second name here.
+        const since = entry.name.includes(importEnding) ? found?.ctimeMs : found?.mtimeMs;
+        if (!found || since === undefined || since > oldest) continue;
         if (found.nlink > 1) await leaving?.(path);
         await unlink(path).catch(() => {}); // likewise
         expired++;
