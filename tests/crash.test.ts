@@ -8,7 +8,6 @@ import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { missingOf, type PushedImage, PushRefused, pushImage } from "./fixtures/pushes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 
-const kills = 100;
 const pushers = 4;
 
 /** Pushes images until the server is gone, and keeps each that was acknowledged. */
@@ -34,33 +33,41 @@ async function damagedFiles(folder: string): Promise<readonly string[]> {
   return damaged;
 }
 
-test(`serve keeps every acknowledged push when it is killed ${kills} times under parallel pushes`, async () => {
-  const data = await makeTemporaryFolder();
-  try {
-    const pushed: PushedImage[] = [];
-    for (let kill = 0; kill < kills; kill++) {
-      const berth = await startBerth({ data });
-      const pushing = Array.from({ length: pushers }, (_, pusher) =>
-        pushUntilKilled(berth.url, `p${pusher}-${kill}`, pushed),
-      );
-      // The moment is random on purpose: there is no event to wait for.
-      setTimeout(() => process.kill(berth.process.pid, "SIGKILL"), 20 + Math.random() * 180);
-      await Promise.all([...pushing, berth.process.exited]);
-      await berth.stop();
-    }
-    const berth = await startBerth({ data });
+test.each([
+  [100, "1", 180],
+  [8, "2", 800],
+])(
+  "serve keeps every acknowledged push when it is killed %i times under parallel pushes, with --workers %s",
+  async (kills, workers, windowMs) => {
+    const args = ["--workers", workers];
+    const data = await makeTemporaryFolder();
     try {
-      expect((await fetch(`${berth.url}/readyz`)).status).toBe(200);
-      const missing: string[] = [];
-      for (const image of pushed) missing.push(...(await missingOf(berth.url, image)));
-      expect(missing).toEqual([]);
-      expect(pushed.length).toBeGreaterThan(kills);
+      const pushed: PushedImage[] = [];
+      for (let kill = 0; kill < kills; kill++) {
+        const berth = await startBerth({ data, args });
+        const pushing = Array.from({ length: pushers }, (_, pusher) =>
+          pushUntilKilled(berth.url, `p${pusher}-${kill}`, pushed),
+        );
+        // The moment is random on purpose: there is no event to wait for.
+        setTimeout(() => process.kill(berth.process.pid, "SIGKILL"), 20 + Math.random() * windowMs);
+        await Promise.all([...pushing, berth.process.exited]);
+        await berth.stop();
+      }
+      const berth = await startBerth({ data, args });
+      try {
+        expect((await fetch(`${berth.url}/readyz`)).status).toBe(200);
+        const missing: string[] = [];
+        for (const image of pushed) missing.push(...(await missingOf(berth.url, image)));
+        expect(missing).toEqual([]);
+        expect(pushed.length).toBeGreaterThan(kills);
+      } finally {
+        await berth.stop();
+      }
+      // The pages of a killed process are with the system: what stands under a digest's name is whole.
+      expect(await damagedFiles(join(data, "blobs"))).toEqual([]);
     } finally {
-      await berth.stop();
+      await rm(data, { recursive: true });
     }
-    // The pages of a killed process are with the system: what stands under a digest's name is whole.
-    expect(await damagedFiles(join(data, "blobs"))).toEqual([]);
-  } finally {
-    await rm(data, { recursive: true });
-  }
-}, 180_000);
+  },
+  180_000,
+);

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { copyFile, readdir, readFile, rm } from "node:fs/promises";
+import { copyFile, cp, readdir, readFile, rm, symlink } from "node:fs/promises";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
@@ -133,6 +133,19 @@ describe("berth serve", () => {
       await berth.stop();
     },
   );
+
+  test("serve ends when it is told to, also without the thread that shortens the log", async () => {
+    const copy = join(folder, "copy");
+    const checkout = join(import.meta.dir, "..");
+    await cp(join(checkout, "src"), join(copy, "src"), { recursive: true });
+    await copyFile(join(checkout, "package.json"), join(copy, "package.json"));
+    await symlink(join(checkout, "node_modules"), join(copy, "node_modules"));
+    await rm(join(copy, "src", "store", "metadata", "sqlite", "checkpoint-worker.ts"));
+    const berth = await startBerth({ program: join(copy, "src", "cli", "main.ts") });
+    expect(await berth.process.stop()).toBe(0);
+    expect(berth.process.output()).toContain("the log of the metadata cannot be shortened");
+    await berth.stop();
+  });
 
   test("serve finishes an upload that is under way when it is told to stop", async () => {
     const data = join(folder, "stopping");

@@ -9,6 +9,7 @@ import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
 import { parseRoute, type Route } from "./routes.ts";
+import { createSlowReaders } from "./slow-readers.ts";
 import { takeRest } from "./unread-bodies.ts";
 
 /** What answers what is neither of the two APIs: health, metrics, tokens; by path. */
@@ -42,6 +43,7 @@ export function createHandler(
   options: HandlerOptions,
 ): (request: Request, connection: Connection) => Promise<Response> {
   const { gate, pages, api, latestOf, prefixOf, log, metrics } = options;
+  const slowReaders = createSlowReaders();
   return async (request, connection) => {
     const started = performance.now();
     const requestId = `${requestPrefix}-${++requests}`;
@@ -70,7 +72,7 @@ export function createHandler(
             hasSlowBody = true;
             connection.timeout(request, 0);
           },
-          allowSlowReader: (size) => allowSlowReader(connection, request, size),
+          allowSlowReader: (size) => slowReaders.allow(connection, request, size),
           publicPath: (path) => prefixOf(request, connection) + path,
           count: countFor(entry, metrics),
         };
@@ -117,22 +119,6 @@ function countFor({ countBytes }: Entry, metrics: Metrics): Context["count"] {
     metrics.countBytes(bytesIn, bytesOut);
     countBytes(bytesIn + bytesOut);
   };
-}
-
-/** A body of up to this many bytes is with the system at once: the server's own idle time is right for it. */
-const smallBody = 1024 * 1024;
-/** Readers may be this slow, in bytes a second, and begin this late. */
-const slowestRate = 8 * 1024;
-const readerGraceMs = 120_000;
-
-/**
- * The server's idle time would cut a slow reader of a large blob, and without one a reader that stopped would stay for
- * ever: it is suspended for as long as the slowest reader needs.
- */
-function allowSlowReader(connection: Connection, request: Request, size: number): void {
-  if (size <= smallBody) return;
-  connection.timeout(request, 0);
-  setTimeout(() => connection.timeout(request, 30), readerGraceMs + (size / slowestRate) * 1000).unref();
 }
 
 function splitUrl(url: string): { path: string; query: URLSearchParams } {

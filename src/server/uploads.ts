@@ -5,6 +5,7 @@ import type { AppendOptions, UploadSession } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import { parseContentRange } from "./ranges.ts";
 import { emptyResponse } from "./responses.ts";
+import { takeRest } from "./unread-bodies.ts";
 
 /** A body of up to this many bytes has to come within the server's own idle time. */
 const smallBody = 64 * 1024;
@@ -57,7 +58,7 @@ export async function patchUpload(
 
 /** PUT: adds the last chunk, if there is one, and makes the upload a blob. */
 export async function putUpload(context: Context, repository: RepositoryName, id: string): Promise<Response> {
-  const { query, registry, request } = context;
+  const { query, request } = context;
   const text = query.get("digest");
   if (text === null) {
     throw new RegistryError(
@@ -66,6 +67,36 @@ export async function putUpload(context: Context, repository: RepositoryName, id
     );
   }
   const digest = parseDigest(text);
+  try {
+    await endUpload(context, repository, id, digest);
+  } catch (error) {
+    if (!(await wasEnded(context, repository, digest, error))) throw error;
+    await takeRest(request);
+  }
+  return createdBlob(context, repository, digest);
+}
+
+/** Whether the request was answered before, and the answer lost: its session is gone then, and the blob is here. */
+async function wasEnded(
+  { registry }: Context,
+  repository: RepositoryName,
+  digest: Digest,
+  error: unknown,
+): Promise<boolean> {
+  if (!isRegistryError(error, "BLOB_UPLOAD_UNKNOWN")) return false;
+  return registry.resolveBlob(repository, digest).then(
+    () => true,
+    () => false, // the first error is the one to tell
+  );
+}
+
+async function endUpload(
+  context: Context,
+  repository: RepositoryName,
+  id: string,
+  digest: Digest,
+): Promise<void> {
+  const { registry, request } = context;
   const { size } = sizeOf(request);
   if (size !== undefined && size > 0 && size <= smallBody && !request.headers.has("content-range")) {
     const session = await registry.getUpload(repository, id);
@@ -74,7 +105,6 @@ export async function putUpload(context: Context, repository: RepositoryName, id
   if (mayHaveBody(request) || request.headers.has("content-range"))
     await append(context, repository, id, digest);
   await registry.finishUpload(repository, id, digest);
-  return createdBlob(context, repository, digest);
 }
 
 /** A whole blob so small that it is sent again rather than gone on with: the session need not hold it. */
@@ -83,18 +113,19 @@ async function putSmall(
   repository: RepositoryName,
   id: string,
   expected: { readonly digest: Digest; readonly size: number },
-): Promise<Response> {
+): Promise<void> {
   const { registry, request } = context;
   try {
     await registry.putBlob(repository, expected, bodyOf(context), {
       signal: request.signal,
       isHandedOver: true,
     });
-  } finally {
-    await registry.cancelUpload(repository, id);
+  } catch (error) {
+    if (isRegistryError(error, "DIGEST_INVALID")) await registry.cancelUpload(repository, id);
+    throw error; // else the same request can be sent again
   }
+  await registry.cancelUpload(repository, id);
   context.count(expected.size, 0);
-  return createdBlob(context, repository, expected.digest);
 }
 
 /** GET: the state of a session. "The response to an active upload MUST be a 204 No Content response code" */

@@ -204,23 +204,26 @@ function createManifests(metadata: Metadata, pulls: PullMemory): Manifests {
     (await metadata.hasRepository(repository))
       ? new RegistryError("MANIFEST_UNKNOWN", `repository ${repository} has no ${what}`)
       : new RegistryError("NAME_UNKNOWN", `there is no repository ${repository}`);
-  const getManifest = async (repository: RepositoryName, digest: Digest): Promise<StoredManifest> => {
+  const findManifest = async (repository: RepositoryName, digest: Digest): Promise<StoredManifest> => {
     const row = await metadata.getManifest(repository, digest);
     if (!row) throw await unknown(repository, `manifest ${digest}`);
-    pulls.note(repository, digest);
     return toStored(row);
   };
-  const getTag = async (repository: RepositoryName, tag: Tag): Promise<StoredManifest> => {
+  const findTag = async (repository: RepositoryName, tag: Tag): Promise<StoredManifest> => {
     const row = await metadata.getTag(repository, tag);
     if (!row) throw await unknown(repository, `tag ${tag}`);
-    pulls.note(repository, row.digest);
     return toStored(row);
   };
+  const pulled = (repository: RepositoryName, manifest: StoredManifest): StoredManifest => {
+    pulls.note(repository, manifest.descriptor.digest);
+    return manifest;
+  };
   return {
-    getManifest,
-    getTag,
-    resolveManifest: async (repository, digest) => (await getManifest(repository, digest)).descriptor,
-    resolveTag: async (repository, tag) => (await getTag(repository, tag)).descriptor,
+    getManifest: async (repository, digest) => pulled(repository, await findManifest(repository, digest)),
+    getTag: async (repository, tag) => pulled(repository, await findTag(repository, tag)),
+    // No pull: whoever may push asks so, too, whether a tag is there already.
+    resolveManifest: async (repository, digest) => (await findManifest(repository, digest)).descriptor,
+    resolveTag: async (repository, tag) => (await findTag(repository, tag)).descriptor,
     async putManifest(repository, input, { actor = unnamed } = {}) {
       const { bytes, mediaType, digest: expected, tags, onlyNewTags = false } = input;
       const manifest = parseManifest(bytes, mediaType);

@@ -86,6 +86,17 @@ describe("createSharedClaims", () => {
       expect(await readdir(folder)).toEqual([]);
     }));
 
+  test("recover of the first gives back what workers had taken that there are no more", () =>
+    withFolder(async (folder) => {
+      for (const slot of [0, 1, 2, 7]) await writeFile(join(folder, `${slot}.busy${slot}`), "x");
+      const [first, second] = [createSharedClaims(0, 2), createSharedClaims(1, 2)];
+      await first.recover(folder);
+      expect((await readdir(folder)).sort()).toEqual(["0", "1.busy1", "2", "7"]);
+      await second.recover(folder);
+      expect(await second.size(join(folder, "1"))).toBe(1);
+      expect(await second.size(join(folder, "7"))).toBe(1);
+    }));
+
   test("take ignores a note that a kill cut off", () =>
     withFolder(async (folder) => {
       const claims = createSharedClaims(0, 1);

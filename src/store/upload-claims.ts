@@ -72,7 +72,7 @@ export function createOwnClaims(): Claims {
       busy.delete(path);
     },
     // One process after several: no other is left.
-    recover: (folder) => giveBackAll(folder, /\.busy\d+$/),
+    recover: (folder) => giveBackAll(folder, () => true),
   };
 }
 
@@ -115,13 +115,16 @@ export function createSharedClaims(slot: number, slots: number): Claims {
     async end(path) {
       await unlink(path + noteEnding).catch(() => {}); // most have none
     },
-    recover: (folder) => giveBackAll(folder, new RegExp(`\\.busy${slot}$`)),
+    // The first also for workers that there are no more, since the number of them was set lower.
+    recover: (folder) => giveBackAll(folder, (other) => other === slot || (slot === 0 && other >= slots)),
   };
 }
 
-async function giveBackAll(folder: string, mark: RegExp): Promise<void> {
+async function giveBackAll(folder: string, isOf: (slot: number) => boolean): Promise<void> {
   for (const name of await readdir(folder)) {
-    if (mark.test(name)) await rename(join(folder, name), join(folder, name.replace(mark, "")));
+    const [mark, slot] = /\.busy(\d+)$/.exec(name) ?? [];
+    if (mark !== undefined && isOf(Number(slot)))
+      await rename(join(folder, name), join(folder, name.slice(0, -mark.length)));
   }
 }
 

@@ -31,6 +31,8 @@ export interface ClaimedUpload {
   readonly handle: FileHandle;
   /** Bytes at the time it was taken. */
   readonly size: number;
+  /** Its file is a blob's, too, as whoever ended it was not told: no byte may change. */
+  readonly isBlob: boolean;
   readonly note?: DigestNote | undefined;
   /** Gives it back; `note` is asked for only where another process may go on. */
   release(note?: () => DigestNote | undefined): Promise<void>;
@@ -83,7 +85,7 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
     if (taken === "unknown") throw unknown(id);
     if (taken === "taken") throw busy(id);
     const { handle, note } = taken;
-    const { size } = await handle.stat();
+    const { size, nlink } = await handle.stat();
     const forget = async (): Promise<void> => {
       await handle.close();
       await claims.end(path);
@@ -92,6 +94,7 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
       path: taken.path,
       handle,
       size,
+      isBlob: nlink > 1,
       note,
       async release(next) {
         await handle.close();

@@ -3,10 +3,14 @@ import { mkdtemp, readdir, readFile, rm, truncate, unlink, writeFile } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { encodedOf } from "../oci/digests.ts";
+import { RegistryError } from "../oci/errors.ts";
 import { parseRepositoryName } from "../oci/names.ts";
 import { digestOf } from "../registry/hash.ts";
 import { streamOf } from "../registry/streams.ts";
+import { createBlobFiles } from "./blobs/files.ts";
 import { openStore } from "./store.ts";
+import { createUploadFiles } from "./upload-files.ts";
+import { createUploads } from "./uploads.ts";
 
 const repository = parseRepositoryName("a/b");
 const bytes = new Uint8Array(50_000).fill(7);
@@ -79,4 +83,31 @@ test("the store says of no blob that it exists whose file is lost or has another
     await registry.putBlob(other, { digest, size: bytes.byteLength }, streamOf(bytes));
     expect((await registry.resolveBlob(repository, digest)).size).toBe(50_000);
     await store.close();
+  }));
+
+test("finishUpload keeps the session when the metadata are busy, and no byte of it changes", () =>
+  withFolder(async (folder) => {
+    const sessions = createUploadFiles({ folder, slot: 0, slots: 1, maxOpen: 10 });
+    const state = { busy: true };
+    const uploads = createUploads({
+      ...{ sessions, stallMs: 1000, blobs: createBlobFiles(join(folder, "blobs")) },
+      async link() {
+        if (state.busy) throw new RegistryError("UNAVAILABLE", "the registry's metadata are busy: try again");
+        return true;
+      },
+    });
+    for (const content of [bytes, bytes.subarray(0, 10)]) {
+      const wanted = digestOf(content);
+      const { id } = await uploads.startUpload(repository);
+      await uploads.appendUpload(repository, id, streamOf(content));
+      state.busy = true;
+      await expect(uploads.finishUpload(repository, id, wanted)).rejects.toThrow("busy");
+      expect((await uploads.getUpload(repository, id)).offset).toBe(content.byteLength);
+      if (content === bytes) {
+        await expect(uploads.appendUpload(repository, id, streamOf(bytes))).rejects.toThrow("stored already");
+      }
+      state.busy = false;
+      expect(await uploads.finishUpload(repository, id, wanted)).toMatchObject({ digest: wanted });
+      await expect(uploads.getUpload(repository, id)).rejects.toThrow("there is no upload");
+    }
   }));

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
-import { RegistryError } from "../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { unlinkIfThere } from "../registry/files/durable.ts";
 import { hashFile } from "../registry/files/hash-file.ts";
@@ -77,6 +77,7 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
     try {
       const start = claimed.size;
       if (offset !== undefined && offset !== start) throw outOfOrder(offset, start);
+      if (claimed.isBlob) throw isWhole(start);
       const hasher = resumeHasher(progress.get(id), start, algorithm);
       progress.delete(id);
       const received = await receive(claimed.handle.fd, body, {
@@ -138,7 +139,10 @@ export function createUploads(options: UploadOptions): UploadWriter & Pick<BlobW
         await finish(repository, claimed, digest, actual);
         await claimed.forget();
       } catch (error) {
-        await claimed.remove();
+        if (isRegistryError(error, "UNAVAILABLE")) {
+          if (known) remember(id, known); // the same request can be sent again
+          await claimed.release(() => noteOf(known) ?? claimed.note);
+        } else await claimed.remove();
         throw asStorageError(error);
       }
       return blobDescriptor(digest, claimed.size);
@@ -216,6 +220,14 @@ function outOfOrder(found: number, expected: number): RegistryError {
     "UPLOAD_RANGE_INVALID",
     `the chunk begins at byte ${found}, but the upload has ${expected} bytes: go on from ${expected}`,
     { detail: { offset: expected } },
+  );
+}
+
+function isWhole(size: number): RegistryError {
+  return new RegistryError(
+    "UPLOAD_RANGE_INVALID",
+    `all ${size} bytes of this upload are stored already: end it with a PUT without a body`,
+    { detail: { offset: size } },
   );
 }
 

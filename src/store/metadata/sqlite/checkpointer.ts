@@ -3,6 +3,7 @@ import { Worker } from "node:worker_threads";
 
 /** Keeps SQLite's log short in a thread of its own. */
 export interface Checkpointer {
+  /** Ends the thread. Resolves within some seconds, also where it died or never was there. */
   close(): Promise<void>;
 }
 
@@ -10,6 +11,9 @@ export interface Checkpointer {
 export type CheckpointMessage =
   | { readonly kind: "closed" }
   | { readonly kind: "failed"; readonly why: string };
+
+/** A thread that does not say that it has closed within this time hangs, or was never there. */
+const longestCloseMs = 5000;
 
 /**
  * Starts checkpoints of the database at `path`, which is open. One for all processes is enough.
@@ -32,9 +36,13 @@ export function startCheckpointer(path: string, failed: (why: string) => void): 
     });
   });
   return {
-    close() {
+    async close() {
       worker.postMessage("close");
-      return ended;
+      const late = Promise.withResolvers<void>();
+      const timer = setTimeout(late.resolve, longestCloseMs);
+      await Promise.race([ended, late.promise]);
+      clearTimeout(timer);
+      void worker.terminate(); // nothing, when it has ended: what it did is done again from the log at the next start
     },
   };
 }
