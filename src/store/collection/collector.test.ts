@@ -16,6 +16,8 @@ import { parseRepositoryName, parseTag } from "../../oci/names.ts";
 import { digestOf } from "../../registry/hash.ts";
 import { streamOf } from "../../registry/streams.ts";
 import { createBlobFiles } from "../blobs/files.ts";
+import { createFileRemoval } from "../blobs/removal.ts";
+import { openStore } from "../store.ts";
 import { createUploadFiles } from "../upload-files.ts";
 import { createUploads } from "../uploads.ts";
 
@@ -290,6 +292,32 @@ describe("the known killers", () => {
       await (await collector.start({ actor: "test" })).ended;
       expect(await filesOnDisk()).toEqual([digestOf(layer)]);
     }));
+
+  test.each(["before its file is deleted", "after its file was deleted"])(
+    "a process ends in the middle of a removal, %s",
+    (when) =>
+      withStore(async ({ registry, store: { metadata }, folder, filesOnDisk }) => {
+        await putBlob(registry, app, layer);
+        const { collection } = metadata;
+        const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
+        await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
+        const { pathOf } = createBlobFiles(join(folder, "blobs"));
+        const removal = createFileRemoval(join(folder, "removed"), pathOf);
+        const taken = await collection.withdrawFiles(await collection.listRemovedFiles(9), removal.take);
+        expect(await filesOnDisk()).toHaveLength(1);
+        if (when.startsWith("after")) await removal.erase(taken ?? []);
+        const again = await openStore({ folder, keep: keepNothing }); // as the process that is started next
+        try {
+          expect(await filesOnDisk()).toEqual([]);
+          expect((await again.metadata.collection.getRun(id))?.outcome).toBe("interrupted");
+          await (await again.collector.start({ actor: "test" })).ended;
+          const { files, total } = await again.metadata.collection.backlog();
+          expect({ files, total }).toMatchObject({ files: 0, total: { blobs: 1, bytes: fileSize } });
+        } finally {
+          await again.close();
+        }
+      }),
+  );
 
   test("a file is taken away between its upload and its link", () =>
     withStore(async ({ store: { metadata }, filesOnDisk, folder }) => {
