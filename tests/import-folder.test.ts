@@ -18,10 +18,10 @@ import type { Digest } from "../src/oci/digests.ts";
 import { parseRepositoryName, parseTag } from "../src/oci/names.ts";
 import { bytesFor, pushImage } from "../src/registry/contract/fixtures.ts";
 import { openStore, type Store } from "../src/store/store.ts";
-import { runBerth } from "./fixtures/command-lines.ts";
+import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { type ContainerTools, makeContainerTools } from "./fixtures/container-tools.ts";
 import { writeLayout } from "./fixtures/layouts.ts";
-import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { isAvailable } from "./programs.ts";
 
@@ -242,6 +242,41 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       manifests: 0,
       blobs: { sent: 0, mounted: 0 },
     });
+  });
+
+  test("import brings a data folder into a registry on another machine too", async () => {
+    const berth = await startBerth();
+    try {
+      const { exitCode, report } = await importJson(source, "--to", berth.host);
+      expect(exitCode).toBe(0);
+      expect(report).toMatchObject({ repositories: 2, tags: { new: 6 }, faults: [] });
+      const client = createClient(berth.host);
+      await client.resolveManifest(app, pushed.untagged as Digest); // it is one
+      expect((await client.resolveTag(app, tag("multi"))).digest).toBe(pushed.index as Digest);
+      client.close();
+    } finally {
+      await berth.stop();
+    }
+  });
+
+  test("import that is killed leaves nothing that keeps the next one from going on", async () => {
+    const data = join(folder, "killed");
+    for (const afterMs of [100, 250, 400]) {
+      const running = startProcess(process.execPath, [berthProgram, "import", source, "--data", data]);
+      await Promise.race([running.exited, Bun.sleep(afterMs)]);
+      await running.stop("SIGKILL");
+    }
+    const { exitCode, report } = await importJson(source, "--data", data);
+    expect(exitCode).toBe(0);
+    expect(report.faults).toEqual([]);
+    await withStore(data, async ({ registry }) => {
+      for (const repository of [app, other]) {
+        for (const name of (await registry.listTags(repository)).items)
+          await registry.resolveTag(repository, name);
+      }
+      expect((await registry.listTags(app)).items).toHaveLength(5);
+    });
+    expect((await runBerth(["verify", "--data", data])).exitCode).toBe(0);
   });
 
   test("import takes what patterns choose, with what refers to it, under a prefix", async () => {

@@ -1,6 +1,8 @@
 import { resolve } from "node:path";
 import type { Client } from "../../client/client.ts";
-import { archiveOfContents, openArchive, writeArchive } from "../../layout/index.ts";
+import { writeArchive } from "../../layout/archive/files.ts";
+import { openArchive } from "../../layout/archive/open.ts";
+import { archiveOfContents } from "../../layout/archive/write.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";

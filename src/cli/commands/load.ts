@@ -7,13 +7,14 @@ import {
   openArchive,
   unpackArchive,
 } from "../../layout/index.ts";
-import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { RegistryError } from "../../oci/errors.ts";
 import { isIndex, parseManifest } from "../../oci/manifests.ts";
 import { familiarReference } from "../../oci/references.ts";
 import type { Place } from "../../registry/copy/place.ts";
 import { piecesOf } from "../../registry/pieces.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
 import { referenceOf } from "../images/filters.ts";
+import { openInPlace } from "../images/open-in-place.ts";
 import { platformsAtHand } from "../images/platforms-at-hand.ts";
 import { imagesFlag, openLocalImages } from "../local-images.ts";
 import { writeJson } from "../output/json.ts";
@@ -62,16 +63,6 @@ file that is not compressed is read in place.`,
     });
   },
 });
-
-/** `undefined` when the archive is compressed. */
-async function openInPlace(path: string): Promise<LayoutArchive | undefined> {
-  try {
-    return await openArchive(path);
-  } catch (error) {
-    if (isRegistryError(error, "UNSUPPORTED")) return undefined;
-    throw error;
-  }
-}
 
 async function loadAll(context: LoadContext, layout: Layout, archive: LayoutArchive): Promise<number> {
   if (archive.entries().length === 0)

@@ -1,5 +1,6 @@
 import type { Client } from "../../client/client.ts";
-import { type Gathered, gather, hostPlatform, type ImageToSave } from "../../layout/index.ts";
+import { type Gathered, gather, type ImageToSave } from "../../layout/archive/gather.ts";
+import { hostPlatform } from "../../layout/archive/write.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";

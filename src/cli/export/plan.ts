@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { type ArchiveContents, annotationsOfName, type GatheredBlob } from "../../layout/index.ts";
+import type { GatheredBlob } from "../../layout/archive/gather.ts";
+import type { ArchiveContents } from "../../layout/archive/write.ts";
+import { annotationsOfName } from "../../layout/names.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { mediaTypes } from "../../oci/media-types.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";

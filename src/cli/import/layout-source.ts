@@ -13,11 +13,11 @@ import {
 } from "../../layout/index.ts";
 import { placeKey } from "../../layout/names.ts";
 import type { Digest } from "../../oci/digests.ts";
-import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { documentName, parseExport } from "../export/document.ts";
+import { openInPlace } from "../images/open-in-place.ts";
 import { platformsAtHand } from "../images/platforms-at-hand.ts";
 import { exportSource } from "./export-source.ts";
 import type { ImportSource, SourceRepository, SourceTag } from "./source.ts";
@@ -61,16 +61,6 @@ async function archiveSourceOf(
   return document
     ? exportSource(name, archive, parseExport(document, name), close)
     : sourceOf(name, archive, close);
-}
-
-/** `undefined` when the archive is compressed. */
-async function openInPlace(path: string): Promise<LayoutArchive | undefined> {
-  try {
-    return await openArchive(path);
-  } catch (error) {
-    if (isRegistryError(error, "UNSUPPORTED")) return undefined;
-    throw error;
-  }
 }
 
 function sourceOf(name: string, contents: Contents, close: () => Promise<void>): ImportSource {
