@@ -276,7 +276,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       }
       expect((await registry.listTags(app)).items).toHaveLength(5);
     });
-    expect((await runBerth(["verify", "--data", data])).exitCode).toBe(0);
+    expect(await runBerth(["verify", "--data", data])).toMatchObject({ exitCode: 0 });
   });
 
   test("import takes what patterns choose, with what refers to it, under a prefix", async () => {

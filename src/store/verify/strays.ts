@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
 import { errorCode } from "../../registry/files/durable.ts";
 import type { Fault, VerificationMetadata } from "../metadata/verification.ts";
+import { importEnding } from "../upload-files.ts";
 
 /** Files that nothing knows of, of one folder. */
 export interface StrayPage {
@@ -22,7 +23,7 @@ export interface StrayAges {
 /** An hour; a week, which is longer than any server waits. */
 export const usualStrayAges: StrayAges = { blobMs: 3_600_000, uploadMs: 7 * 24 * 3_600_000 };
 
-const uploadShape = /^[0-9a-f-]{36}\.(?:put|[0-9a-f]{16})(?:\.busy\d+)?(?:\.digest|\.whole)?$/;
+const uploadShape = /^[0-9a-f-]{36}\.(?:put|import|[0-9a-f]{16})(?:\.busy\d+)?(?:\.digest|\.whole)?$/;
 
 /** Who knows which blobs have a file. */
 type Known = Pick<VerificationMetadata, "knowsFile">;
@@ -83,9 +84,10 @@ async function judgeBlob(
   return { kind: "stray-blob", detail: `the metadata do not know these ${size} bytes` };
 }
 
-function judgeUpload(name: string, { size, mtimeMs }: FileTimes, ages: StrayAges): Verdict {
+function judgeUpload(name: string, { size, ctimeMs, mtimeMs }: FileTimes, ages: StrayAges): Verdict {
   if (!uploadShape.test(name)) return { kind: "foreign-file", detail: "its name is not that of an upload" };
-  if (Date.now() - mtimeMs < ages.uploadMs) return undefined;
+  const since = name.includes(importEnding) ? ctimeMs : mtimeMs; // a linked file is as old as its source
+  if (Date.now() - since < ages.uploadMs) return undefined;
   return { kind: "stray-upload", detail: `${size} bytes that nobody went on with` };
 }
 
