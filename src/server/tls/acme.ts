@@ -44,10 +44,10 @@ function isGood(certificate: string, domains: readonly string[], now: Date): boo
 
 async function order(acme: AcmeSettings, accountKey: string, serverKey: string): Promise<string> {
   const { domains, directory, email, listen, "ca-file": caFile } = acme;
-  if (caFile !== undefined) {
-    const ca = [...getCACertificates("default"), readFileSync(caFile, "utf8")];
-    axios.defaults.httpsAgent = new Agent({ ca });
-  }
+  const ca =
+    caFile === undefined ? undefined : [...getCACertificates("default"), readFileSync(caFile, "utf8")];
+  await requireDirectory(directory, ca);
+  if (ca) axios.defaults.httpsAgent = new Agent({ ca });
   const [commonName] = domains;
   const [, csr] = await keys.createCsr(
     { ...(commonName ? { commonName } : {}), altNames: [...domains] },
@@ -75,6 +75,22 @@ async function order(acme: AcmeSettings, accountKey: string, serverKey: string):
     );
   } finally {
     await server.stop(true);
+  }
+}
+
+/** Asked first: of a server that does not answer, the library says nothing that helps. @throws SettingsError */
+async function requireDirectory(directory: string, ca: string[] | undefined): Promise<void> {
+  try {
+    const { ok, status } = await fetch(directory, ca ? { tls: { ca } } : {});
+    if (!ok) throw new Error(`it answers with status ${status}`);
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SettingsError(
+      `tls.acme.directory is ${JSON.stringify(directory)}, which cannot be used: ${reason}`,
+      {
+        cause,
+      },
+    );
   }
 }
 
