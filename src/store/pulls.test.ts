@@ -1,8 +1,13 @@
 import { describe, expect, test } from "bun:test";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { Digest } from "../oci/digests.ts";
-import type { RepositoryName } from "../oci/names.ts";
+import { mediaTypes } from "../oci/media-types.ts";
+import { parseTag, type RepositoryName } from "../oci/names.ts";
 import type { PullRecord } from "./metadata/tags.ts";
 import { createPullMemory } from "./pulls.ts";
+import { openStore } from "./store.ts";
 
 const repository = "gallery/ui" as RepositoryName; // safe: it is a name
 const digest = (number: number) => `sha256:${String(number).padStart(64, "0")}` as Digest; // safe: it is a digest
@@ -31,4 +36,28 @@ describe("createPullMemory", () => {
     await memory.flush();
     expect(written.map((pull) => pull.digest)).toEqual([digest(1)]);
   });
+});
+
+test("a store notes a pull when a manifest is read, and none when it is only asked what a tag is", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "berth-pulls-"));
+  const store = await openStore({ folder });
+  try {
+    const { registry, metadata, pulls } = store;
+    const tag = parseTag("1.0");
+    const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: [] };
+    const bytes = new TextEncoder().encode(JSON.stringify(index));
+    const { descriptor } = await registry.putManifest(repository, {
+      ...{ bytes, mediaType: mediaTypes.ociIndex, tags: [tag] },
+    });
+    await registry.resolveTag(repository, tag);
+    await registry.resolveManifest(repository, descriptor.digest);
+    await pulls.flush();
+    expect((await metadata.listPulls(repository)).size).toBe(0);
+    await registry.getTag(repository, tag);
+    await pulls.flush();
+    expect(Array.from((await metadata.listPulls(repository)).keys())).toEqual([descriptor.digest]);
+  } finally {
+    await store.close();
+    await rm(folder, { recursive: true });
+  }
 });
