@@ -49,11 +49,12 @@ async function historyOf(from: TaggingStore): Promise<readonly PastChange[]> {
   return changes.map(({ id: _id, repository: _repository, ...past }) => past);
 }
 
-async function withStores(act: (one: TaggingStore, other: TaggingStore) => Promise<void>): Promise<void> {
-  const stores = [
-    await openTaggingStore(),
-    await openTaggingStore({ repositories: ["**"], float: ["minor"] }),
-  ];
+/** @param rules of the other store */
+async function withStores(
+  act: (one: TaggingStore, other: TaggingStore) => Promise<void>,
+  ...rules: readonly object[]
+): Promise<void> {
+  const stores = [await openTaggingStore(), await openTaggingStore(...rules)];
   try {
     await act(...(stores as [TaggingStore, TaggingStore])); // two were opened
   } finally {
@@ -79,6 +80,10 @@ describe("replayChanges", () => {
           }
           expect(await other.tagsOf(app)).toEqual(await one.tagsOf(app));
           expect(await pastOf(other)).toEqual(await pastOf(one));
+          for (const tag of [...names, ...names]) {
+            for (const each of [one, other]) await play(each, { kind: "rollback", tag });
+            expect(await other.tagsOf(app)).toEqual(await one.tagsOf(app));
+          }
         }),
     );
     await fc.assert(property, { numRuns: 15 });
@@ -113,12 +118,15 @@ describe("replayChanges", () => {
     }));
 
   test("replayChanges tells a rule of the versions that came", () =>
-    withStores(async (one, other) => {
-      await one.push(app, "a", "1.0.1");
-      await other.push(app, "a");
-      await other.store.metadata.replayChanges(app, await historyOf(one));
-      expect(await other.store.metadata.highestOf(app, parseTag("1.0"))).toBe(parseTag("1.0.1"));
-    }));
+    withStores(
+      async (one, other) => {
+        await one.push(app, "a", "1.0.1");
+        await other.push(app, "a");
+        await other.store.metadata.replayChanges(app, await historyOf(one));
+        expect(await other.store.metadata.highestOf(app, parseTag("1.0"))).toBe(parseTag("1.0.1"));
+      },
+      { repositories: ["**"], float: ["minor"] },
+    ));
 
   test("replayChanges refuses a repository that is not there", () =>
     withStores(async (one, other) => {

@@ -31,6 +31,16 @@ export function createReplay(
     "SELECT at, actor, kind, manifest, moves FROM changes WHERE repository_id = ? AND at BETWEEN ? AND ?",
   );
 
+  const before = prepare<{ id: number }, [number, string, string]>(
+    `SELECT id FROM tags WHERE repository_id = ? AND name = ? AND digest = ?
+     ORDER BY opened_at DESC, id DESC LIMIT 1`,
+  );
+  /** The row that a move brought back, so that a later rollback goes behind it. */
+  const restoredBy = (repositoryId: number, { tag, to, cause }: TagPlanLine): number | undefined =>
+    to !== undefined && (cause === "rollback" || cause === "undelete")
+      ? before.get(repositoryId, tag, to)?.id
+      : undefined;
+
   const knownKeys = (repositoryId: number, past: readonly PastChange[]): ReadonlySet<string> => {
     const times = past.map(({ at }) => at.getTime());
     const found = between.all(repositoryId, Math.min(...times), Math.max(...times));
@@ -55,7 +65,8 @@ export function createReplay(
     if (row) rows.close(row.id, at, change);
     const isOpen = to !== undefined && manifests.has(repositoryId, to);
     if (to !== undefined) {
-      rows.open(repositoryId, tag, { digest: to, cause, at, change, restores: undefined });
+      const restores = restoredBy(repositoryId, move);
+      rows.open(repositoryId, tag, { digest: to, cause, at, change, restores });
       const opened = rows.find(repositoryId, tag);
       if (!isOpen && opened) rows.close(opened.id, at, change); // a tag never points at what is not here
     }
