@@ -55,7 +55,9 @@ async function expectUnharmed(): Promise<void> {
   expect(await missingOf(berth.url, image)).toEqual([]);
   expect(await readdir(folder)).toEqual(["data"]);
   for (const name of await readdir(join(folder, "data"))) {
-    expect(name).toMatch(/^(?:address|blobs|uploads|removed|(?:metadata|lock)\.db(?:-wal|-shm|-journal)?)$/);
+    expect(name).toMatch(
+      /^(?:address|blobs|uploads|removed|reserve|(?:metadata|lock)\.db(?:-wal|-shm|-journal)?)$/,
+    );
   }
 }
 
