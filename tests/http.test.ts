@@ -31,27 +31,6 @@ async function messageOf(answer: Response): Promise<string> {
   return errors.map(({ message }) => message).join();
 }
 
-describe("PUT that ends an upload", () => {
-  test.each([10, 40_000, 100_000])(
-    "putUpload answers again when its answer was lost, for %i bytes",
-    async (size) => {
-      const body = new Uint8Array(size).fill(size % 251);
-      const digest = sha256(body);
-      const begun = await ask("http/again/blobs/uploads/", { method: "POST" });
-      const place = `${berth.url}${begun.headers.get("location")}?digest=`;
-      for (const _ of ["first", "again"]) {
-        const answer = await fetch(place + digest, { method: "PUT", body });
-        expect(answer.status).toBe(201);
-        expect(answer.headers.get("location")).toBe(`/v2/http/again/blobs/${digest}`);
-      }
-      const other = sha256(new TextEncoder().encode("other"));
-      expect((await fetch(place + other, { method: "PUT" })).status).toBe(404);
-      const elsewhere = place.replace("http/again", "http/elsewhere");
-      expect((await fetch(elsewhere + digest, { method: "PUT", body })).status).toBe(404);
-    },
-  );
-});
-
 describe("GET of a blob", () => {
   test.each([
     ["bytes=2-4", "234", "bytes 2-4/10"],

@@ -5,7 +5,6 @@ import type { AppendOptions, UploadSession } from "../registry/registry.ts";
 import type { Context } from "./context.ts";
 import { parseContentRange } from "./ranges.ts";
 import { emptyResponse } from "./responses.ts";
-import { takeRest } from "./unread-bodies.ts";
 
 /** A body of up to this many bytes has to come within the server's own idle time. */
 const smallBody = 64 * 1024;
@@ -58,7 +57,7 @@ export async function patchUpload(
 
 /** PUT: adds the last chunk, if there is one, and makes the upload a blob. */
 export async function putUpload(context: Context, repository: RepositoryName, id: string): Promise<Response> {
-  const { query, request } = context;
+  const { query } = context;
   const text = query.get("digest");
   if (text === null) {
     throw new RegistryError(
@@ -67,27 +66,8 @@ export async function putUpload(context: Context, repository: RepositoryName, id
     );
   }
   const digest = parseDigest(text);
-  try {
-    await endUpload(context, repository, id, digest);
-  } catch (error) {
-    if (!(await wasEnded(context, repository, digest, error))) throw error;
-    await takeRest(request);
-  }
+  await endUpload(context, repository, id, digest);
   return createdBlob(context, repository, digest);
-}
-
-/** Whether the request was answered before, and the answer lost: its session is gone then, and the blob is here. */
-async function wasEnded(
-  { registry }: Context,
-  repository: RepositoryName,
-  digest: Digest,
-  error: unknown,
-): Promise<boolean> {
-  if (!isRegistryError(error, "BLOB_UPLOAD_UNKNOWN")) return false;
-  return registry.resolveBlob(repository, digest).then(
-    () => true,
-    () => false, // the first error is the one to tell
-  );
 }
 
 async function endUpload(
