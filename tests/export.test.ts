@@ -4,8 +4,10 @@ import { join } from "node:path";
 import { type Client, createClient } from "../src/client/client.ts";
 import type { Digest } from "../src/oci/digests.ts";
 import { parseRepositoryName, parseTag, type RepositoryName } from "../src/oci/names.ts";
-import { bytesFor, pushImage, pushIndex, tags } from "../src/registry/contract/fixtures.ts";
+import { bytesFor, describeBytes, pushImage, pushIndex, tags } from "../src/registry/contract/fixtures.ts";
 import { createMemoryRegistry } from "../src/registry/memory.ts";
+import { openStore } from "../src/store/store.ts";
+import { keepNothing } from "./fixtures/collections.ts";
 import { runBerth } from "./fixtures/command-lines.ts";
 import { makeContainerTools } from "./fixtures/container-tools.ts";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
@@ -182,6 +184,49 @@ describe("berth export and import", () => {
     } finally {
       await other.stop();
     }
+  });
+
+  test("a later archive has blobs again that were collected where the ones before it were imported", async () => {
+    const [one, two] = ["again/one", "again/two"].map(parseRepositoryName) as [
+      RepositoryName,
+      RepositoryName,
+    ]; // as many
+    const [layer, other] = [bytesFor(21, 30_000), bytesFor(22, 30_000)];
+    const first = await pushImage(from, one, { layers: [layer], config: { n: 1 }, tags: tags("1") });
+    await pushImage(from, one, { layers: [bytesFor(23)], config: { n: 2 }, tags: tags("2") });
+    const alone = await pushImage(from, two, { layers: [other], config: { n: 3 }, tags: tags("1") });
+    const all = `${source.host}/again/**`;
+    await run("export", all, "-o", "mon.tar");
+    await from.deleteManifest(one, first.descriptor.digest);
+    await from.deleteManifest(two, alone.descriptor.digest);
+    await run("export", all, "--since", "mon.tar", "-o", "tue.tar");
+    const data = join(folder, "collected");
+    for (const archive of ["mon.tar", "tue.tar"]) {
+      const { exitCode, result } = await run("import", archive, "--data", data);
+      expect([archive, exitCode, result.faults]).toEqual([archive, 0, []]);
+    }
+    const store = await openStore({ folder: data, keep: keepNothing });
+    try {
+      const { collection } = store.metadata;
+      const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
+      const later = { now: Date.now() + 30 * 86_400_000, graceMs: 0 }; // days after the import
+      while ((await collection.collect(id, later)).more);
+      await collection.endRun(id, "done");
+      for (const [repository, bytes] of [
+        [one, layer],
+        [two, other],
+      ] as const) {
+        const found = store.registry.resolveBlob(repository, describeBytes(bytes).digest);
+        await expect(found).rejects.toThrow("has no blob");
+      }
+    } finally {
+      await store.close();
+    }
+    await pushImage(from, one, { layers: [layer], config: { n: 4 }, tags: tags("4") });
+    await pushImage(from, two, { layers: [other], config: { n: 5 }, tags: tags("5") });
+    await run("export", all, "--since", "tue.tar", "-o", "wed.tar");
+    const { exitCode, result } = await run("import", "wed.tar", "--data", data);
+    expect([exitCode, result.faults]).toEqual([0, []]);
   });
 
   test("an archive of a registry that keeps no history has its tags, and says so", async () => {

@@ -58,14 +58,7 @@ export function planExport({ registry, repositories, gone, base }: ExportInput):
       ...repositories.map((each) => exported(each, known.get(each.repository), gone.get(each.repository))),
       ...[...known.values()]
         .filter(({ repository }) => isGone(repository, repositories))
-        .map((before) => ({
-          ...before,
-          tags: new Map<Tag, Digest>(),
-          removedTags: [...before.tags.keys()],
-          removedManifests: gone.get(before.repository) ?? [],
-          history: [],
-          manifests: before.manifests.filter((digest) => !gone.get(before.repository)?.includes(digest)),
-        })),
+        .map((before) => withoutTags(before, gone.get(before.repository))),
     ],
   };
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries };
@@ -78,13 +71,26 @@ function isGone(repository: RepositoryName, now: readonly Collected[]): boolean 
   return now.every((each) => each.repository !== repository);
 }
 
+/** A repository that is not looked at this time, or is gone. */
+function withoutTags(before: ExportedRepository, gone: readonly Digest[] = []): ExportedRepository {
+  return {
+    ...before,
+    tags: new Map<Tag, Digest>(),
+    removedTags: [...before.tags.keys()],
+    removedManifests: gone,
+    history: [],
+    manifests: before.manifests.filter((digest) => !gone.includes(digest)),
+    // Which blobs the manifests that are left need is not known here: a blob too many does less harm than one too few.
+    blobs: gone.length > 0 ? [] : before.blobs,
+  };
+}
+
 function exported(
   { repository, tags, gathered, history }: Collected,
   before: ExportedRepository | undefined,
   gone: readonly Digest[] = [],
 ): ExportedRepository {
-  const union = (had: readonly Digest[] = [], found: Iterable<Digest>): readonly Digest[] =>
-    [...new Set([...had, ...found])].filter((digest) => !gone.includes(digest));
+  const manifests = new Set([...(before?.manifests ?? []), ...gathered.manifests.keys()]);
   return {
     repository,
     tags,
@@ -92,7 +98,9 @@ function exported(
     removedManifests: gone,
     ...(history ? { history: history.changes } : {}),
     lastChange: history?.lastChange ?? before?.lastChange ?? 0,
-    manifests: union(before?.manifests, gathered.manifests.keys()),
-    blobs: union(before?.blobs, gathered.blobs.keys()),
+    manifests: [...manifests].filter((digest) => !gone.includes(digest)),
+    // All that the manifests of before need that are still there is gathered too. What only removed ones needed, the
+    // place of import may have collected.
+    blobs: [...gathered.blobs.keys()],
   };
 }
