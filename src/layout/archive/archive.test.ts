@@ -107,6 +107,29 @@ describe("archiveOf", () => {
     ]);
   });
 
+  test("archiveOf writes the blobs that an index lists itself, as a builder's cache does", async () => {
+    const registry = createMemoryRegistry();
+    const cached = { ...(await pushBlob(registry, a, bytesFor(31))), mediaType: mediaTypes.ociLayerGzip };
+    const config = {
+      ...(await pushBlob(registry, a, jsonBytes({ layers: [] }))),
+      mediaType: "application/vnd.buildkit.cacheconfig.v0",
+    };
+    const { descriptor } = await pushIndex(registry, a, [cached, config]);
+    const path = join(folder, "cache.tar");
+    await writeArchive(path, archiveOf([{ registry, repository: a, digest: descriptor.digest }]));
+    const archive = await openArchive(path);
+    const [entry] = archive.entries();
+    if (!entry) throw new Error("the archive has the index");
+    const from = { registry: archive.at(entry.registry), repository: entry.repository };
+    const loaded = createMemoryRegistry();
+    await copy(
+      { ...from, digest: descriptor.digest },
+      { registry: loaded, repository: a, tags: [parseTag("cache")] },
+    );
+    expect(await readBlob(loaded, a, cached)).toEqual(bytesFor(31));
+    expect((await loaded.resolveTag(a, parseTag("cache"))).digest).toBe(descriptor.digest);
+  });
+
   test("archiveOf gives the same bytes when it is asked again", async () => {
     const registry = createMemoryRegistry();
     const { descriptor } = await pushPacked(registry);

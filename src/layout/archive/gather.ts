@@ -5,6 +5,7 @@ import { type ImageManifest, type Index, isIndex, parseManifest } from "../../oc
 import { isForeignLayerType, mediaTypes } from "../../oci/media-types.ts";
 import type { Tag } from "../../oci/names.ts";
 import type { Place } from "../../registry/copy/place.ts";
+import { isFound } from "../../registry/copy/run.ts";
 import { needsOf } from "../../registry/manifests.ts";
 import { findPlatform } from "../../registry/platforms.ts";
 import type { StoredManifest } from "../../registry/registry.ts";
@@ -70,11 +71,16 @@ export async function gather(images: readonly ImageToSave[], options: GatherOpti
     return stored;
   };
 
+  /** An index may list blobs too; the registry knows what they are. */
+  const hasBlob = ({ registry, repository }: Place, digest: Digest): Promise<boolean> =>
+    isFound(registry.resolveBlob(repository, digest, options.signal ? { signal: options.signal } : {}));
+
   const walk = async (place: Place, digest: Digest): Promise<StoredManifest> => {
     const stored = await get(place, digest);
     for (const { kind, descriptor } of needsOf(parseManifest(stored.bytes, stored.descriptor.mediaType))) {
-      if (kind === "blob") blobs.set(descriptor.digest, { descriptor, place });
-      else if (kind === "manifest") await ifThere(walk(place, descriptor.digest));
+      const isBlob = kind === "blob" || (kind === "either" && (await hasBlob(place, descriptor.digest)));
+      if (isBlob) blobs.set(descriptor.digest, { descriptor, place });
+      else await ifThere(walk(place, descriptor.digest));
     }
     return stored;
   };
