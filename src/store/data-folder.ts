@@ -8,6 +8,7 @@ import { type FolderLock, halfRestored, lockFolder, restoreMark } from "./lock.t
 import type { Metadata } from "./metadata/metadata.ts";
 import { schemaVersion } from "./metadata/sqlite/schema.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
+import { makeUsableFolder } from "./usable-folder.ts";
 
 /** A data folder, opened beside the server that may be using it. */
 export interface DataFolder {
@@ -23,34 +24,62 @@ export interface DataFolder {
  *   version is using it
  */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
-  const path = join(folder, "metadata.db");
-  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
+  const path = databaseOf(folder);
+  refuseHalfRestored(folder);
   if (!existsSync(path)) {
     throw new RegistryError(
       "UNAVAILABLE",
       `there is no Berth's data in ${folder}: it has no metadata.db, choose another folder with --data`,
     );
   }
-  const lock = readVersion(path) < schemaVersion ? await lockOld(folder) : undefined;
+  if (readVersion(path) === 0) {
+    throw new RegistryError("UNAVAILABLE", `${path} is empty or no Berth's: restore a backup`);
+  }
+  const metadata = await whileUpToDate(folder, () => openSqliteMetadata(path));
+  return { folder, metadata, blobs: createBlobFiles(join(folder, "blobs")), close: () => metadata.close() };
+}
+
+/**
+ * Opens a data folder for writing beside the server that may be using it; it is made if it is not there.
+ * @throws RegistryError UNAVAILABLE when it is half restored, when a server of another version is using it, or as
+ *   `makeUsableFolder`
+ */
+export async function openBeside<T>(folder: string, open: () => Promise<T>): Promise<T> {
+  refuseHalfRestored(folder);
+  await makeUsableFolder(folder);
+  return whileUpToDate(folder, open);
+}
+
+/** Opens a store while no server uses it, if that brings it up to date. */
+async function whileUpToDate<T>(folder: string, open: () => T | Promise<T>): Promise<T> {
+  const path = databaseOf(folder);
+  const lock = existsSync(path) && readVersion(path) < schemaVersion ? await lockOld(folder) : undefined;
   try {
-    const metadata = openSqliteMetadata(path);
-    return { folder, metadata, blobs: createBlobFiles(join(folder, "blobs")), close: () => metadata.close() };
+    return await open();
   } finally {
     lock?.release();
   }
 }
 
-/** @throws RegistryError UNAVAILABLE when it is no database of Berth */
+function databaseOf(folder: string): string {
+  return join(folder, "metadata.db");
+}
+
+/** @throws RegistryError UNAVAILABLE */
+function refuseHalfRestored(folder: string): void {
+  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
+}
+
+/** The version of a store's schema; 0 when it is empty. @throws RegistryError UNAVAILABLE when it is no database */
 function readVersion(path: string): number {
   try {
     using db = new Database(path, { readwrite: true, create: false });
     const row = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
-    if (row && row.user_version > 0) return row.user_version;
+    return row?.user_version ?? 0;
   } catch (cause) {
     if (errorCode(cause) !== "SQLITE_NOTADB") throw cause;
     throw new RegistryError("UNAVAILABLE", `${path} is damaged or no Berth's: restore a backup`, { cause });
   }
-  throw new RegistryError("UNAVAILABLE", `${path} is empty or no Berth's: restore a backup`);
 }
 
 /** Takes a store of an older version, which opening it brings up to date. */

@@ -3,6 +3,7 @@ import { join, resolve, sep } from "node:path";
 import { createAuditLog } from "../../access/audit.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
+import { openBeside } from "../../store/data-folder.ts";
 import type { Taken } from "../../store/local-files.ts";
 import type { Metadata } from "../../store/metadata/metadata.ts";
 import { planLine } from "../../store/metadata/tag-policy.ts";
@@ -38,7 +39,7 @@ export async function withStoreDestination<T>(
     files[how].bytes += size;
   };
   const localFiles = { links, trusts, onTaken };
-  const store = await openStore({ folder, isBeside: true, localFiles, troubled });
+  const store = await openBeside(folder, () => openStore({ folder, isBeside: true, localFiles, troubled }));
   try {
     if (sources) await record(store.metadata, sources);
     return await act({
