@@ -30,7 +30,7 @@ export async function ensureAdministrator(
   environment: Record<string, string | undefined>,
   announce: Announce,
 ): Promise<void> {
-  const inEnvironment = environment[variable];
+  const inEnvironment = environment[variable]?.replace(/\r?\n$/, ""); // of a secret that was made from a file
   delete environment[variable]; // worker processes need not have it
   if (await access.hasAccounts()) return;
   const given = readPassword(settings) ?? inEnvironment;

@@ -38,6 +38,7 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
     await takeBack(files, { steps, commands: [], folders });
     await restoreRecord(place, earlier, folders);
   };
+  const begun: (readonly string[])[] = [];
   let at = recordPath(registry);
   try {
     folders.push(...(await writeRecord(files, registry, record)));
@@ -48,18 +49,35 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
       folders.push(...(await files.write(path, after)));
     }
     at = "the system";
-    for (const { argv } of plan.commands) await run(argv);
+    for (const { argv, undo } of plan.commands) {
+      begun.push(undo);
+      await run(argv);
+    }
     await writeRecord(files, registry, { ...record, folders: [...record.folders, ...folders] });
   } catch (cause) {
     await retreat();
-    throw new RegistryError("DENIED", `cannot change ${at}: ${reasonOf(cause)}: nothing was changed`, {
-      cause,
-    });
+    const left = await runAll(run, begun);
+    const state = left === undefined ? "nothing was changed" : `the files are as they were, but ${left}`;
+    throw new RegistryError("DENIED", `cannot change ${at}: ${reasonOf(cause)}: ${state}`, { cause });
   }
   return async () => {
     await retreat();
     for (const { undo } of plan.commands) await run(undo);
   };
+}
+
+/** Runs every command, also behind one that failed. Resolves to what failed. */
+async function runAll(
+  run: RunProgram,
+  commands: readonly (readonly string[])[],
+): Promise<string | undefined> {
+  let failed: string | undefined;
+  for (const argv of commands) {
+    await run(argv).catch((cause) => {
+      failed = `"${argv.join(" ")}" failed (${reasonOf(cause)}): run it again`;
+    });
+  }
+  return failed;
 }
 
 async function restoreRecord(

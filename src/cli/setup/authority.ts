@@ -27,7 +27,8 @@ export function parseFingerprint(text: string): string {
 export async function readAuthority(file: string): Promise<string> {
   const text = await readFile(file, "utf8");
   try {
-    if (new X509Certificate(text).ca) return text;
+    const found = new X509Certificate(text);
+    if (found.ca) return onlyOne(found);
   } catch (cause) {
     throw new UsageError(`${file} is no certificate: expected PEM, with -----BEGIN CERTIFICATE-----`, {
       cause,
@@ -53,8 +54,9 @@ export async function fetchAuthority(peer: Peer, registry: string): Promise<stri
     const url = new URL(authorityPath, `https://${registry}`);
     const { status, body } = await transport.send({ method: "GET", url, headers: {} });
     const text = await readSome(body);
-    if (status === 200 && text.includes("-----BEGIN CERTIFICATE-----") && new X509Certificate(text).ca)
-      return text;
+    const isCertificate = status === 200 && text.includes("-----BEGIN CERTIFICATE-----");
+    const found = isCertificate ? new X509Certificate(text) : undefined;
+    if (found?.ca) return onlyOne(found);
     throw new RegistryError(
       "UNAVAILABLE",
       `${registry} does not hand out the certificate of an authority (it answered with status ${status}): give it with ` +
@@ -63,6 +65,11 @@ export async function fetchAuthority(peer: Peer, registry: string): Promise<stri
   } finally {
     transport.close();
   }
+}
+
+/** The certificate whose fingerprint is compared, and nothing that stands behind it: that would be trusted unseen. */
+function onlyOne(certificate: X509Certificate): string {
+  return `${certificate.toString().trimEnd()}\n`;
 }
 
 async function readSome(body: ReadableStream<Uint8Array>): Promise<string> {

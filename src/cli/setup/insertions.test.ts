@@ -9,6 +9,8 @@ describe("withoutInsertion", () => {
     ["hosts", "a\n", "a\n1\tr\n", "a\n2\tr\n", undefined],
     ["hosts", "a\n", "a\n1\tr\n", "a\n1\tr\n1\tr\n", undefined],
     ["hosts", "a\n", "b\n", "b\nc\n", undefined],
+    ["hosts", "a\n", "a\n1\tr\n", "a\n#1\tr\n2\ts\n", undefined],
+    ["hosts", "a\n", "a\n1\tr\n", "a\n11\tr\n2\ts\n", undefined],
     ["d.json", '["a"]', '["a","b"]', '["a","b","c"]', '["a","c"]'],
     ["d.json", "[]", '["b"]', '["b","c"]', undefined],
     ["d.toml", "", '[a."r"]\n  x = 1\n', '[a."r"]\n  x = 1\n\n[b]\ny = 2\n', "\n[b]\ny = 2\n"],

@@ -15,6 +15,9 @@ export function withoutInsertion(
   if (inserted === undefined || inserted === "") return undefined;
   const at = now.indexOf(inserted);
   if (at < 0 || now.indexOf(inserted, at + 1) >= 0) return undefined;
+  // Whole lines that are part of another line now, because somebody commented them out, are not ours any more.
+  const isLines = inserted.endsWith("\n") && (after.startsWith(inserted) || after.includes(`\n${inserted}`));
+  if (isLines && at > 0 && now[at - 1] !== "\n") return undefined;
   const left = now.slice(0, at) + now.slice(at + inserted.length);
   return isSound(path, left) ? left : undefined;
 }

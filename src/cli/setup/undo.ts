@@ -52,8 +52,8 @@ export async function undoSetup(
   const record = await readRecord(files, registry);
   if (!record) return undefined;
   const { outcomes, left, folders } = await takeBack(files, record);
-  if (outcomes.some(({ outcome }) => outcome === "removed" || outcome === "restored"))
-    for (const argv of record.commands) await run(argv);
+  // Also when an earlier undo took the files back already: it may have been interrupted before it came here.
+  for (const argv of record.commands) await run(argv);
   if (left.length > 0) {
     await writeRecord(files, registry, { ...record, steps: left, folders });
     return worstOf(outcomes);

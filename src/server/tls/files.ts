@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { chown, open, readFile, rename, stat } from "node:fs/promises";
+import { chown, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
 
@@ -21,15 +21,20 @@ async function giveTo(owned: string, path: string): Promise<void> {
 export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
   const folder = dirname(path);
   const temporary = `${path}.new`;
-  const file = await open(temporary, "w", mode);
+  // Anew, through its handle: a link that somebody else put there is not followed.
+  await rm(temporary, { force: true });
+  const file = await open(temporary, "wx", mode);
   try {
     await file.chmod(mode);
+    if (process.getuid?.() === 0) {
+      const { uid, gid } = await stat(folder);
+      await file.chown(uid, gid);
+    }
     await file.writeFile(text);
     await file.sync();
   } finally {
     await file.close();
   }
-  await giveTo(folder, temporary);
   await rename(temporary, path);
   await syncFolder(folder);
 }

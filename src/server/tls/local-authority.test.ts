@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -36,6 +36,23 @@ describe("setUpLocalTls", () => {
     const before = await read("server.pem");
     expect(await setUp("registry.local")).toMatchObject({ authority: "kept", certificate: "kept" });
     expect(await read("server.pem")).toBe(before);
+  });
+
+  test("setUpLocalTls refuses an authority whose key is another's, and changes nothing", async () => {
+    await setUp("registry.local");
+    const certificate = await read("server.pem");
+    await writeFile(join(folder, "authority.key"), await read("server.key"));
+    await expect(setUp("registry.lan")).rejects.toThrow("do not belong together");
+    expect(await read("server.pem")).toBe(certificate);
+  });
+
+  test("setUpLocalTls does not follow a link that is in the place of what it writes", async () => {
+    const other = join(folder, "other");
+    await writeFile(other, "kept");
+    for (const name of ["authority.key", "server.pem"]) await symlink(other, join(folder, `${name}.new`));
+    await setUp("registry.local");
+    expect(await read("other")).toBe("kept");
+    expect(await read("authority.key")).toStartWith("-----BEGIN");
   });
 
   test("setUpLocalTls adds names, and keeps the authority and the server's key", async () => {

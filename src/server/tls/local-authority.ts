@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
 import {
@@ -116,12 +116,23 @@ async function readAuthority(folder: string): Promise<KeyedCertificate | undefin
   const certificate = await readIfThere(authorityFile(folder));
   if (certificate === undefined) return undefined;
   const key = await readIfThere(join(folder, "authority.key"));
-  if (key !== undefined) return { certificate, key };
+  if (key !== undefined && isPair(certificate, key)) return { certificate, key };
+  if (key !== undefined) {
+    throw new RegistryError(
+      "CONFLICT",
+      `${authorityFile(folder)} and authority.key beside it do not belong together: bring the right key back, or make ` +
+        "another authority with berth setup server --new-authority",
+    );
+  }
   throw new RegistryError(
     "CONFLICT",
     `${authorityFile(folder)} is there without its key authority.key: bring the key back, or make another authority ` +
       "with berth setup server --new-authority",
   );
+}
+
+function isPair(certificate: string, key: string): boolean {
+  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
 }
 
 /** The key first: a certificate without its key would be an authority that can do nothing. */

@@ -29,7 +29,7 @@ export async function renewIfDue(
   try {
     await renew(tls);
   } catch (error) {
-    if (!tls?.acme || !existsSync(tls.certificate)) throw error;
+    if (!tls || !existsSync(tls.certificate)) throw error; // whether the old one still serves is looked at next
     warn(
       `the certificate could not be renewed, the old one is used: ${error instanceof Error ? error.message : error}`,
     );

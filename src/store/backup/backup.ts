@@ -48,8 +48,8 @@ export async function backUp(options: BackupOptions): Promise<BackupReport> {
   const lock = await takeLock(target, `another backup to ${target} is under way: wait until it has ended`);
   try {
     await prepareTarget(target, await metadata.backup.identity());
-    const { point, counts } = await whileHeld(metadata.collection, `backup to ${target}`, () =>
-      addPoint(options),
+    const { point, counts } = await whileHeld(metadata.collection, `backup to ${target}`, (requireHold) =>
+      addPoint(options, requireHold),
     );
     const pruned = await pruneTarget(target, keep ?? Number.POSITIVE_INFINITY);
     return { point, counts, pruned };
@@ -58,7 +58,10 @@ export async function backUp(options: BackupOptions): Promise<BackupReport> {
   }
 }
 
-async function addPoint(options: BackupOptions): Promise<{ point: Point; counts: CopyCounts }> {
+async function addPoint(
+  options: BackupOptions,
+  requireHold: () => Promise<void>,
+): Promise<{ point: Point; counts: CopyCounts }> {
   const { metadata, target, blobs } = options;
   const made = await beginPoint(target, new Date());
   await metadata.backup.copyInto(made.database);
@@ -74,6 +77,7 @@ async function addPoint(options: BackupOptions): Promise<{ point: Point; counts:
         options.onFault(fault);
       },
     });
+    await requireHold();
     return { point: await publish(made, counts, lost), counts };
   } finally {
     snapshot.close();
@@ -105,7 +109,7 @@ const [holdMs, renewMs] = [3_600_000, 60_000];
 async function whileHeld<T>(
   collection: CollectionMetadata,
   holder: string,
-  action: () => Promise<T>,
+  action: (requireHold: () => Promise<void>) => Promise<T>,
 ): Promise<T> {
   const until = (): Date => new Date(Date.now() + holdMs);
   const id = await collection.hold(holder, until());
@@ -114,18 +118,20 @@ async function whileHeld<T>(
     isLost ||= !(await collection.renewHold(id, until()).catch(() => true)); // busy, perhaps: there is time to try again
   };
   const timer = setInterval(renew, renewMs);
-  try {
-    const result = await action();
+  const requireHold = async (): Promise<void> => {
     await renew();
-    if (!isLost) return result;
+    if (!isLost) return;
+    throw new RegistryError(
+      "UNAVAILABLE",
+      "this machine slept for so long that the store was no longer held for the backup: run it again",
+    );
+  };
+  try {
+    return await action(requireHold);
   } finally {
     clearInterval(timer);
     await collection.releaseHold(id);
   }
-  throw new RegistryError(
-    "UNAVAILABLE",
-    "this machine slept for so long that the store was no longer held for the backup: run it again",
-  );
 }
 
 function refuseOverlap(folder: string, target: string): void {

@@ -116,7 +116,7 @@ async function restoreMetadata(
   }
   const metadata = openSqliteMetadata(path);
   try {
-    await metadata.backup.adaptRestored(lost);
+    await metadata.backup.adaptRestored(lost, new Date(point.at));
   } finally {
     await metadata.close(); // brings its log into the file
   }

@@ -2,7 +2,13 @@ import { statSync } from "node:fs";
 import { link, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
-import { errorCode, makeDurableFolder, syncFile, syncFolder } from "../../registry/files/durable.ts";
+import {
+  errorCode,
+  makeDurableFolder,
+  syncFile,
+  syncFolder,
+  unlinkIfThere,
+} from "../../registry/files/durable.ts";
 
 /** Blobs as files: `sha256/ab/abcd...`, each written once and never changed. */
 export interface BlobFiles {
@@ -45,8 +51,11 @@ export function createBlobFiles(root: string): BlobFiles {
       const taken = !(await linkFile(path, target, folder));
       if (taken) {
         await syncFile(fd);
-        await link(path, `${path}.whole`);
-        await rename(`${path}.whole`, target);
+        const whole = `${path}.whole`;
+        await unlinkIfThere(whole);
+        await link(path, whole);
+        await rename(whole, target);
+        await unlinkIfThere(whole); // of one and the same file, the rename did nothing
         await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
         await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder)]);

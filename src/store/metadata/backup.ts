@@ -11,6 +11,7 @@ export interface BackupMetadata {
    * Makes restored metadata fit to be used: nobody holds them, cursors into events that were told after the backup are
    * behind all that comes, and whoever was logged in logs in again.
    * @param lost blobs whose bytes the backup does not have
+   * @param madeAt when the backup was made: what has its time then has the rest of it from now on
    */
-  adaptRestored(lost: readonly Digest[]): Promise<void>;
+  adaptRestored(lost: readonly Digest[], madeAt: Date): Promise<void>;
 }

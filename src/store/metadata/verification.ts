@@ -144,8 +144,8 @@ export interface VerificationMetadata {
    * is taken. A push of the blob takes it back.
    */
   loseBlob(digest: Digest, why: string, isGone: () => boolean): Promise<void>;
-  /** Takes damaged bytes of a small blob out of the metadata: it is lost then. */
-  dropSmallBlob(digest: Digest, why: string): Promise<void>;
+  /** Takes damaged bytes of a small blob out of the metadata, if these are still its bytes: it is lost then. */
+  dropSmallBlob(digest: Digest, why: string, bytes: Uint8Array): Promise<void>;
   /** Notes that a blob that was lost is there again; `bytes` when it stands in the metadata. */
   findLostBlob(digest: Digest, bytes?: Uint8Array): Promise<void>;
   /** How many blobs are known to be lost. */

@@ -42,7 +42,7 @@ export function createQuarantiner({ folder, metadata, blobs }: MenderOptions): M
       if (verdict.state === "whole" || verdict.state === "blob-unreadable") return fault;
       if (blob.bytes) {
         const to = await quarantine.keep(encodedOf(digest), blob.bytes);
-        await verification.dropSmallBlob(digest, verdict.detail);
+        await verification.dropSmallBlob(digest, verdict.detail, blob.bytes);
         return moved(fault, to);
       }
       const path = blobs.pathOf(digest);

@@ -32,16 +32,23 @@ export function createBackupMetadata({ db, prepare, write }: SqliteDatabase): Ba
   const skipAccounts = prepare<null, [number]>(
     "UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'accounts'",
   );
+  // What could be brought back, or counted on, when the backup was made, can be for the rest of its time.
+  const waits = [
+    prepare<null, [number]>("UPDATE removed_manifests SET removed_at = removed_at + ?"),
+    prepare<null, [number]>("UPDATE blob_links SET held_until = held_until + ? WHERE held_until IS NOT NULL"),
+  ];
   return {
     identity: () => identity.get()?.id ?? "",
     copyInto: (path) => void db.run("VACUUM INTO ?", [path]),
-    adaptRestored: (lost) =>
+    adaptRestored: (lost, madeAt) =>
       write(() => {
         const now = Date.now();
         for (const sql of obsolete) db.run(sql);
         for (const digest of lost) lose.run(now, digest);
         skipChanges.run(changesBetween, now);
         skipAccounts.run(accountsBetween);
+        const since = now - madeAt.getTime();
+        for (const statement of waits) statement.run(since);
       }),
   };
 }

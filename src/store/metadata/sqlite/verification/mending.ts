@@ -20,7 +20,12 @@ export function createMendingMetadata(database: SqliteDatabase): MendingMetadata
     "INSERT INTO lost_blobs VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET why = excluded.why",
   );
   const find = prepare<null, [number]>("DELETE FROM lost_blobs WHERE blob_id = ?");
-  const dropSmall = prepare<null, [number]>("DELETE FROM small_blobs WHERE blob_id = ?");
+  const hasSmall = prepare<{ blob_id: number }, [number]>(
+    "SELECT blob_id FROM small_blobs WHERE blob_id = ?",
+  );
+  const dropSmall = prepare<{ blob_id: number }, [number, Uint8Array]>(
+    "DELETE FROM small_blobs WHERE blob_id = ? AND bytes = ? RETURNING blob_id",
+  );
   const putSmall = prepare<null, [number, Uint8Array]>("INSERT OR REPLACE INTO small_blobs VALUES (?, ?)");
   const manifest = prepare<{ repository_id: number; digest: string; size: number }, [number]>(
     "SELECT repository_id, digest, size FROM manifests WHERE id = ?",
@@ -44,14 +49,13 @@ export function createMendingMetadata(database: SqliteDatabase): MendingMetadata
     loseBlob: (digest, why, isGone) =>
       write(() => {
         const blob = findBlob.get(digest);
-        if (blob && isGone()) lose.run(blob.id, Date.now(), why);
+        if (blob && !hasSmall.get(blob.id) && isGone()) lose.run(blob.id, Date.now(), why);
       }),
-    dropSmallBlob: (digest, why) =>
+    dropSmallBlob: (digest, why, bytes) =>
       write(() => {
         const blob = findBlob.get(digest);
-        if (!blob) return;
-        dropSmall.run(blob.id);
-        lose.run(blob.id, Date.now(), why);
+        // Others than those that were looked at came with a push meanwhile, which verified them.
+        if (blob && dropSmall.get(blob.id, bytes)) lose.run(blob.id, Date.now(), why);
       }),
     findLostBlob: (digest, bytes) =>
       write(() => {
