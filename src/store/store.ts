@@ -96,6 +96,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const sessions = createUploadFiles({
     ...{ folder: uploadFolder, slot, slots, maxOpen: maxOpenUploads },
     leaving: (path) => removeHalfStored(path, blobs, metadata.collection),
+    troubled,
   });
   if (!options.isBeside) await sessions.recover();
   const place: BlobPlace = { blobs, link: metadata.linkStoredBlob };
@@ -107,7 +108,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
       localFiles: localFiles && createLocalFiles(place, uploadFolder, localFiles),
     },
   });
-  const files = createFileRemoval(join(folder, "removed"), blobs.pathOf);
+  const files = createFileRemoval(join(folder, "removed"), blobs.pathOf, troubled);
   if (slot === 0 && !options.isBeside) await files.recover();
   if (!options.isBeside) await metadata.collection.interruptRuns(slot, slots);
   let filling: Promise<void> = Promise.resolve();

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
+import { link, mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseRepositoryName } from "../oci/names.ts";
@@ -60,6 +60,33 @@ describe("createUploadFiles", () => {
       await utimes(join(folder, "old.put"), longAgo, longAgo);
       expect(await one.expire(1_800_000)).toBe(1);
       expect(await one.size(repository, id)).toBe(0);
+    }));
+
+  test("expire removes the others when some cannot be removed, and tells of each of those once", () =>
+    withFiles(async (_one, _other, folder) => {
+      const troubles: string[] = [];
+      const files = createUploadFiles({
+        ...{ folder, slot: 0, slots: 1, maxOpen: 3, troubled: (what) => troubles.push(what) },
+        leaving: async (path) => {
+          if (path.endsWith("linked-0.put")) throw new Error("the disk cannot read it");
+        },
+      });
+      await mkdir(join(folder, "folder.put"));
+      for (const n of [0, 1, 2]) {
+        await writeFile(join(folder, `linked-${n}.put`), "x");
+        await link(join(folder, `linked-${n}.put`), join(folder, "folder.put", `${n}`));
+      }
+      const longAgo = new Date(Date.now() - 3_600_000);
+      for (const name of await readdir(folder)) await utimes(join(folder, name), longAgo, longAgo);
+      expect(await files.expire(1_800_000)).toBe(2);
+      expect((await readdir(folder)).toSorted()).toEqual(["folder.put", "linked-0.put"]);
+      const told = [
+        expect.stringContaining("folder.put cannot be removed"),
+        expect.stringContaining("the disk cannot read it"),
+      ];
+      expect(troubles.toSorted()).toEqual(told);
+      expect(await files.expire(1_800_000)).toBe(0);
+      expect(troubles.toSorted()).toEqual(told);
     }));
 
   test("create is refused when too many are open", () =>

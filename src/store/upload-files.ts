@@ -3,6 +3,7 @@ import { type FileHandle, opendir, readdir, stat, unlink } from "node:fs/promise
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
+import { errorCode, unlinkIfThere } from "../registry/files/durable.ts";
 import { asStorageError } from "../registry/files/receive.ts";
 import { createOwnClaims, createSharedClaims, type DigestNote, noteEnding } from "./upload-claims.ts";
 
@@ -50,15 +51,20 @@ export interface UploadFilesOptions {
   readonly maxOpen: number;
   /** Told of a file before it is given up that has another name: it was on the way to being a blob. */
   readonly leaving?: (path: string) => Promise<void>;
+  /** Told why an upload that nobody goes on with stays: the next time it is tried again. */
+  readonly troubled?: (what: string) => void;
 }
 
 /** In the names of files that are being imported. */
 export const importEnding = ".import";
 
+/** So many troubles are told, each once. */
+const mostTold = 1000;
+
 const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
-  const { folder, slot, slots, maxOpen, leaving } = options;
+  const { folder, slot, slots, maxOpen, leaving, troubled = () => {} } = options;
   const claims = slots === 1 ? createOwnClaims() : createSharedClaims(slot, slots);
   let counted = { at: 0, count: 0 };
   let counting: Promise<void> | undefined;
@@ -107,6 +113,24 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
       forget,
     };
   };
+  /** Whether it is gone: one that cannot be removed is told of once, and holds up no other. */
+  const told = new Set<string>();
+  const giveUp = async (path: string, isLeaving: boolean): Promise<boolean> => {
+    try {
+      if (isLeaving) await leaving?.(path);
+      await unlinkIfThere(path); // it may have ended meanwhile
+      return true;
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return false; // likewise
+      const why = error instanceof Error ? error.message : String(error);
+      const what = `the expired upload ${path} cannot be removed, and is tried again later: ${why}`;
+      if (told.size < mostTold && !told.has(what)) {
+        told.add(what);
+        troubled(what);
+      }
+      return false;
+    }
+  };
 
   return {
     folder,
@@ -151,9 +175,7 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
         // What is imported keeps the time of its source when it gets a second name here.
         const since = entry.name.includes(importEnding) ? found?.ctimeMs : found?.mtimeMs;
         if (!found || since === undefined || since > oldest) continue;
-        if (found.nlink > 1) await leaving?.(path);
-        await unlink(path).catch(() => {}); // likewise
-        expired++;
+        if (await giveUp(path, found.nlink > 1)) expired++;
       }
       return expired;
     },

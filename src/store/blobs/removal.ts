@@ -6,42 +6,79 @@ import { forEachBounded } from "../../registry/concurrency.ts";
 import { errorCode, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
 import type { RemovedFile } from "../metadata/collection.ts";
 
-/** Removes blobs' files in two steps: the first is quick enough to stand inside a transaction. */
+/**
+ * Removes blobs' files in two steps: the first is quick enough to stand inside a transaction. A file that cannot be
+ * removed is told of, and holds up no other.
+ */
 export interface FileRemoval {
-  /** Takes a file away from where blobs are looked for. Nothing happens when it is not there. */
-  take(file: RemovedFile): void;
-  /** Deletes what was taken. Resolves when that is durable: not even a power failure brings a file back. */
-  erase(files: readonly RemovedFile[]): Promise<void>;
+  /** Takes a file away from where blobs are looked for. @returns whether it is away, also when it never was there */
+  take(file: RemovedFile): boolean;
+  /** Deletes what was taken. Resolves to what is gone when that is durable: not even a power failure brings it back. */
+  erase(files: readonly RemovedFile[]): Promise<readonly RemovedFile[]>;
   /** Deletes what a process that was killed had taken. */
   recover(): Promise<void>;
 }
 
 /** How many files are deleted at once: a large one takes the system some time. */
 const concurrency = 4;
+/** So many troubles are told, each once. */
+const mostTold = 1000;
 
-/** @param folder where files are between the two steps, on the file system of the blobs */
-export function createFileRemoval(folder: string, pathOf: (digest: Digest) => string): FileRemoval {
+/**
+ * @param folder where files are between the two steps, on the file system of the blobs
+ * @param troubled told once of each file that cannot be removed, and why
+ */
+export function createFileRemoval(
+  folder: string,
+  pathOf: (digest: Digest) => string,
+  troubled: (what: string) => void,
+): FileRemoval {
   const takenPath = ({ id, digest }: RemovedFile): string => join(folder, `${encodedOf(digest)}.${id}`);
+  const told = new Set<string>();
+  const tell = (path: string, error: unknown): false => {
+    const why = error instanceof Error ? error.message : String(error);
+    const what = `${path} cannot be removed, see what is in its way: it is tried again later: ${why}`;
+    if (told.size < mostTold && !told.has(what)) {
+      told.add(what);
+      troubled(what);
+    }
+    return false;
+  };
+  const unlinked = (path: string): Promise<boolean> =>
+    unlinkIfThere(path).then(
+      () => true,
+      (error) => tell(path, error),
+    );
+  const isDurable = (at: string): Promise<boolean> =>
+    syncFolder(at).then(
+      () => true,
+      (error) => errorCode(error) === "ENOENT" || tell(at, error),
+    );
   return {
     take(file) {
+      const path = pathOf(file.digest);
       try {
-        renameSync(pathOf(file.digest), takenPath(file));
+        renameSync(path, takenPath(file));
+        return true;
       } catch (error) {
-        if (errorCode(error) !== "ENOENT") throw error;
+        return errorCode(error) === "ENOENT" || tell(path, error);
       }
     },
     async erase(files) {
-      await forEachBounded(files, concurrency, (file) => unlinkIfThere(takenPath(file)));
-      const folders = new Set(files.map(({ digest }) => dirname(pathOf(digest))));
+      const gone = new Set<RemovedFile>();
+      await forEachBounded(files, concurrency, async (file) => {
+        if (await unlinked(takenPath(file))) gone.add(file);
+      });
+      const folderOf = ({ digest }: RemovedFile): string => dirname(pathOf(digest));
+      const durable = new Set<string>();
       // The first sync makes most file systems write what the others would.
-      await forEachBounded([...folders], concurrency, (at) =>
-        syncFolder(at).catch((error) => {
-          if (errorCode(error) !== "ENOENT") throw error;
-        }),
-      );
+      await forEachBounded([...new Set(files.map(folderOf))], concurrency, async (at) => {
+        if (await isDurable(at)) durable.add(at);
+      });
+      return files.filter((file) => gone.has(file) && durable.has(folderOf(file)));
     },
     async recover() {
-      for (const name of await readdir(folder)) await unlinkIfThere(join(folder, name));
+      for (const name of await readdir(folder)) await unlinked(join(folder, name));
     },
   };
 }

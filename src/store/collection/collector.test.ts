@@ -166,7 +166,7 @@ describe("a collection", () => {
       await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
       const files = await collection.listRemovedFiles(9);
       const hold = await collection.hold("backup to /backups", new Date(Date.now() + hour));
-      expect(await collection.withdrawFiles(files, () => {})).toBeUndefined();
+      expect(await collection.withdrawFiles(files, () => true)).toBeUndefined();
       await collection.releaseHold(hold);
       await collection.endRun(id, "done");
       await (await collector.start({ actor: "test" })).ended;
@@ -288,7 +288,7 @@ describe("the known killers", () => {
       const [file] = await collection.listRemovedFiles(9);
       expect(file?.digest).toBe(digestOf(layer));
       await pushImage(registry, app, ["1"], [config, layer]);
-      expect(file && (await collection.withdrawFiles([file], () => {}))).toEqual([]);
+      expect(file && (await collection.withdrawFiles([file], () => true))).toEqual([]);
       await (await collector.start({ actor: "test" })).ended;
       expect(await filesOnDisk()).toEqual([digestOf(layer)]);
     }));
@@ -302,7 +302,7 @@ describe("the known killers", () => {
         const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
         await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
         const { pathOf } = createBlobFiles(join(folder, "blobs"));
-        const removal = createFileRemoval(join(folder, "removed"), pathOf);
+        const removal = createFileRemoval(join(folder, "removed"), pathOf, () => {});
         const taken = await collection.withdrawFiles(await collection.listRemovedFiles(9), removal.take);
         expect(await filesOnDisk()).toHaveLength(1);
         if (when.startsWith("after")) await removal.erase(taken ?? []);

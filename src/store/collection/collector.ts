@@ -1,6 +1,6 @@
 import { setTimeout as wait } from "node:timers/promises";
 import type { FileRemoval } from "../blobs/removal.ts";
-import type { CollectionMetadata, CollectionOutcome } from "../metadata/collection.ts";
+import type { CollectionMetadata, CollectionOutcome, RemovedFile } from "../metadata/collection.ts";
 
 /** What a collector stands on. */
 export interface CollectorOptions {
@@ -44,6 +44,13 @@ export interface Collector {
   close(): Promise<void>;
 }
 
+/** A run of this process. */
+interface Run {
+  readonly id: number;
+  /** The last file that could not be removed, by id: this run looks only behind it. The next one tries it again. */
+  stuck: number;
+}
+
 /** Files of one step. */
 const filesAtOnce = 64;
 /** For each millisecond of work, so many are left to requests. */
@@ -57,18 +64,25 @@ export function createCollector(options: CollectorOptions): Collector {
   let running: Promise<void> = Promise.resolve();
 
   /** @returns whether there are more; undefined when somebody holds the store */
-  const removeFiles = async (run: number): Promise<boolean | undefined> => {
-    const found = await metadata.listRemovedFiles(filesAtOnce);
+  const removeFiles = async (run: Run): Promise<boolean | undefined> => {
+    const found = await metadata.listRemovedFiles(filesAtOnce, run.stuck);
     if (found.length === 0) return false;
-    const taken = await metadata.withdrawFiles(found, files.take);
+    const stuck: RemovedFile[] = [];
+    const taken = await metadata.withdrawFiles(found, (file) => {
+      const isTaken = files.take(file);
+      if (!isTaken) stuck.push(file);
+      return isTaken;
+    });
     if (taken === undefined) return undefined;
-    await files.erase(taken);
-    await metadata.forgetFiles(run, taken);
+    const gone = new Set(await files.erase(taken));
+    await metadata.forgetFiles(run.id, [...gone]);
+    stuck.push(...taken.filter((file) => !gone.has(file)));
+    run.stuck = Math.max(run.stuck, ...stuck.map(({ id }) => id));
     return found.length === filesAtOnce;
   };
 
-  const step = async (run: number, grace: number): Promise<"more" | "done" | "held"> => {
-    const decided = await metadata.collect(run, { now: Date.now(), graceMs: grace });
+  const step = async (run: Run, grace: number): Promise<"more" | "done" | "held"> => {
+    const decided = await metadata.collect(run.id, { now: Date.now(), graceMs: grace });
     const removed = decided.held ? undefined : await removeFiles(run);
     if (removed === undefined) return "held";
     return decided.more || removed ? "more" : "done";
@@ -76,10 +90,11 @@ export function createCollector(options: CollectorOptions): Collector {
 
   const run = async (id: number, grace: number): Promise<void> => {
     let outcome: CollectionOutcome = "stopped";
+    const going: Run = { id, stuck: 0 };
     try {
       while (!closing.signal.aborted) {
         const began = performance.now();
-        const state = await step(id, grace);
+        const state = await step(going, grace);
         if (state !== "more") {
           outcome = state;
           break;

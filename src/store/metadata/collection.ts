@@ -105,16 +105,16 @@ export interface CollectionMetadata {
   collect(run: number, rules: CollectionRules): Promise<CollectionStep>;
   /** A file that was to become a blob, and did not: it is to be removed, unless the blob is there after all. */
   addRemovedFile(digest: Digest, size: number): Promise<void>;
-  /** Files to remove, at most `limit`. */
-  listRemovedFiles(limit: number): Eventually<readonly RemovedFile[]>;
+  /** Files to remove with an id above `after`, at most `limit`, by id. */
+  listRemovedFiles(limit: number, after?: number): Eventually<readonly RemovedFile[]>;
   /**
    * Calls `take` for each file whose blob is still not in the metadata, in a transaction, so that none of them can come
-   * back meanwhile.
+   * back meanwhile. Those for which it returns false stay listed.
    * @returns those that were taken; undefined when somebody holds the store, and nothing was done
    */
   withdrawFiles(
     files: readonly RemovedFile[],
-    take: (file: RemovedFile) => void,
+    take: (file: RemovedFile) => boolean,
   ): Promise<readonly RemovedFile[] | undefined>;
   /** The files are gone, and that is durable: counts what was given back. */
   forgetFiles(run: number, files: readonly RemovedFile[]): Promise<void>;

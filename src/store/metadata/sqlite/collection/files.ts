@@ -13,8 +13,8 @@ export function createRemovedFiles(
   isHeld: () => boolean,
   count: CountCollected,
 ): RemovedFiles {
-  const list = prepare<RemovedFile, [number]>(
-    "SELECT id, digest, size FROM removed_files ORDER BY id LIMIT ?",
+  const list = prepare<RemovedFile, [number, number]>(
+    "SELECT id, digest, size FROM removed_files WHERE id > ? ORDER BY id LIMIT ?",
   );
   const find = prepare<{ id: number }, [number]>("SELECT id FROM removed_files WHERE id = ?");
   const cameBack = prepare<{ id: number }, [string]>(
@@ -29,7 +29,7 @@ export function createRemovedFiles(
       write(() => {
         if (cameBack.get(digest) === null) add.run(digest, size);
       }),
-    listRemovedFiles: (limit) => list.all(limit),
+    listRemovedFiles: (limit, after = 0) => list.all(after, limit),
     withdrawFiles: (files, take) =>
       write(() => {
         if (isHeld()) return undefined;
@@ -37,8 +37,7 @@ export function createRemovedFiles(
         for (const file of files) {
           if (find.get(file.id) === null) continue;
           if (cameBack.get(file.digest) === null) {
-            take(file);
-            taken.push(file);
+            if (take(file)) taken.push(file);
           } else forget.get(file.id);
         }
         return taken;
