@@ -3,6 +3,7 @@ import { backUp } from "../../store/backup/backup.ts";
 import { defineCommand, UsageError } from "../command.ts";
 import { dataFlag, withDataFolder } from "../data-folders.ts";
 import { describeCopied, describeCopying } from "../output/copies.ts";
+import { printWarning } from "../output/messages.ts";
 import { createWorkProgress } from "../output/progress/work.ts";
 import { formatSize } from "../output/units.ts";
 import { describeFault, plural } from "../output/verification.ts";
@@ -53,6 +54,10 @@ not be backed up; all others are.`,
           pruned.points.length === 0
             ? ""
             : `\nRemoved ${plural(pruned.points.length, "point")} and ${plural(pruned.blobs, "blob")} (${formatSize(pruned.bytes)})`;
+        if (pruned.damaged.length > 0) {
+          const which = `${pruned.damaged.join(", ")} cannot be read`;
+          printWarning(context, `${which}: no blobs were removed from ${target}, which such points may need`);
+        }
         const text = `Point ${point.name} in ${target}: ${describeCopied(counts)}${removed}`;
         const json = { state: "done", point: point.name, ...counts, removed: pruned };
         if (!flags.quiet || flags.json) progress.say({ text, json });

@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { createAuditLog } from "../../access/audit.ts";
 import type { CopyCounts } from "../../store/backup/blobs.ts";
 import { choosePoint, restore as restorePoint, unfinishedRestore } from "../../store/backup/restore.ts";
-import { listPoints, type Point } from "../../store/backup/target.ts";
+import { isWhole, type ListedPoint, listPoints, type Point } from "../../store/backup/target.ts";
 import { type Context, defineCommand } from "../command.ts";
 import { dataFlag, dataFolderOf, withDataFolder } from "../data-folders.ts";
 import { parseMoment } from "../durations.ts";
@@ -99,18 +99,22 @@ function record(context: RestoreContext, { name }: Point): Promise<void> {
   });
 }
 
-function printPoints({ flags, stdout }: RestoreContext, points: readonly Point[]): number {
+function printPoints({ flags, stdout }: RestoreContext, points: readonly ListedPoint[]): number {
   if (flags.json) {
-    for (const { name, at, blobs, bytes, lost } of points)
-      writeJson(stdout, { name, at, blobs, bytes, lost });
+    for (const point of points) {
+      if (!isWhole(point)) writeJson(stdout, { name: point.name, damaged: point.damage });
+      else {
+        const { name, at, blobs, bytes, lost } = point;
+        writeJson(stdout, { name, at, blobs, bytes, lost });
+      }
+    }
     return 0;
   }
-  const rows = points.map(({ name, blobs, bytes, lost }) => [
-    name,
-    `${blobs}`,
-    formatSize(bytes),
-    `${lost.length}`,
-  ]);
+  const rows = points.map((point) =>
+    isWhole(point)
+      ? [point.name, `${point.blobs}`, formatSize(point.bytes), `${point.lost.length}`]
+      : [point.name, "damaged", "-", "-"],
+  );
   stdout.write(formatTable(["POINT", "BLOBS", "SIZE", "LOST"], rows));
   return 0;
 }

@@ -1,8 +1,9 @@
 import { readdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import { parseDigest } from "../../oci/digests.ts";
+import { partPoints } from "./metadata-check.ts";
 import { openSnapshot, type Snapshot } from "./snapshot.ts";
-import { blobFolderOf, listPoints, removePoint } from "./target.ts";
+import { blobFolderOf, isWhole, listPoints, removePoint } from "./target.ts";
 
 /** What was removed from a folder of backups. */
 export interface Pruned {
@@ -10,18 +11,27 @@ export interface Pruned {
   readonly points: readonly string[];
   readonly blobs: number;
   readonly bytes: number;
+  /** Names of points that cannot be read, for whose sake all blobs were kept. */
+  readonly damaged: readonly string[];
 }
 
-/** Removes all points but the newest `keep`, and the blobs that none of these has. */
+/**
+ * Removes all points but the newest `keep`, and the blobs that none of these has. Points that are damaged stay and do not
+ * count; while there are any, nobody knows which blobs they have, so that all blobs stay.
+ */
 export async function pruneTarget(target: string, keep: number): Promise<Pruned> {
   const points = await listPoints(target);
-  const old = points.slice(0, Math.max(0, points.length - keep));
-  if (old.length === 0) return { points: [], blobs: 0, bytes: 0 };
+  const readable = points.filter(isWhole);
+  if (readable.length <= keep) return { points: [], blobs: 0, bytes: 0, damaged: [] };
+  const { whole, damaged } = await partPoints(points);
+  const old = whole.slice(0, Math.max(0, whole.length - keep));
   for (const point of old) await removePoint(target, point);
-  const snapshots = points.slice(old.length).map(({ database }) => openSnapshot(database));
+  const names = old.map(({ name }) => name);
+  if (damaged.length > 0 || old.length === 0) return { points: names, blobs: 0, bytes: 0, damaged };
+  const snapshots = whole.slice(old.length).map(({ database }) => openSnapshot(database));
   try {
     return {
-      points: old.map(({ name }) => name),
+      ...{ points: names, damaged },
       ...(await removeUnneeded(blobFolderOf(target), snapshots)),
     };
   } finally {
@@ -32,7 +42,7 @@ export async function pruneTarget(target: string, keep: number): Promise<Pruned>
 async function removeUnneeded(
   folder: string,
   snapshots: readonly Snapshot[],
-): Promise<Omit<Pruned, "points">> {
+): Promise<Pick<Pruned, "blobs" | "bytes">> {
   const removed = { blobs: 0, bytes: 0 };
   for (const algorithm of await readdir(folder)) {
     for (const start of await readdir(join(folder, algorithm))) {

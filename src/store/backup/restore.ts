@@ -11,8 +11,9 @@ import type { Fault } from "../metadata/verification.ts";
 import { createPacer } from "../verify/pacing.ts";
 import { type CopyCounts, copyBlobs } from "./blobs.ts";
 import { copyVerified } from "./copying.ts";
+import { damagedMetadata, requireWholeMetadata } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
-import { blobFolderOf, listPoints, type Point } from "./target.ts";
+import { blobFolderOf, isWhole, type ListedPoint, listPoints, madeAt, type Point } from "./target.ts";
 
 /** What is restored, and how. */
 export interface RestoreOptions {
@@ -37,12 +38,16 @@ export async function unfinishedRestore(folder: string): Promise<string | undefi
   return text === undefined ? undefined : mark.parse(JSON.parse(text)).point;
 }
 
-/** Chooses a point: by name, or the newest there was at a moment; the newest of all if absent. @throws RegistryError */
+/** Chooses a point: by name, or the newest there was at a moment; the newest of all if absent. @throws RegistryError UNSUPPORTED when it is damaged; NAME_UNKNOWN */
 export async function choosePoint(target: string, at?: string | Date): Promise<Point> {
   const points = await listPoints(target);
-  const fits = ({ name, at: made }: Point): boolean =>
-    at === undefined || (typeof at === "string" ? name === at : new Date(made) <= at);
+  const fits = (point: ListedPoint): boolean =>
+    at === undefined || (typeof at === "string" ? point.name === at : madeAt(point) <= at);
   const point = points.filter(fits).at(-1);
+  if (point && !isWhole(point)) {
+    const advice = "restore another point with --at (--list shows them)";
+    throw new RegistryError("UNSUPPORTED", `the point ${point.name} is damaged (${point.damage}): ${advice}`);
+  }
   if (point) return point;
   const found = points.length === 0 ? "it has none" : `it has ${points.map(({ name }) => name).join(", ")}`;
   const wanted =
@@ -59,6 +64,7 @@ export async function choosePoint(target: string, at?: string | Date): Promise<P
 export async function restore(options: RestoreOptions): Promise<CopyCounts> {
   const { target, point, folder } = options;
   await requireEmpty(folder, point);
+  await requireWholeMetadata(point, options.signal);
   const lock = await takeLock(folder, `another Berth is using ${folder}: stop it, or restore elsewhere`);
   try {
     const marker = join(folder, restoreMark);
@@ -108,12 +114,7 @@ async function restoreMetadata(
   for (const ending of ["", "-wal", "-shm"]) await unlinkIfThere(path + ending); // of one that was broken off
   const reading = { pacer: createPacer(undefined, signal), signal, onBytes: () => {} };
   const wrong = await copyVerified(point.database, path, point.metadata, reading);
-  if (wrong) {
-    throw new RegistryError(
-      "DIGEST_INVALID",
-      `the metadata of point ${point.name} are damaged (${wrong.detail}): restore another point with --at`,
-    );
-  }
+  if (wrong) throw damagedMetadata(point, wrong.detail);
   const metadata = openSqliteMetadata(path);
   try {
     await metadata.backup.adaptRestored(lost, new Date(point.at));

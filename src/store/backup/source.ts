@@ -3,20 +3,25 @@ import { RegistryError } from "../../oci/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { blobDescriptor } from "../blobs/descriptor.ts";
 import { createBlobFiles } from "../blobs/files.ts";
+import { partPoints } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { blobFolderOf, listPoints, markName } from "./target.ts";
 
 /** A folder of backups as a place to fetch single blobs and manifests from. */
 export interface BackupSource {
   readonly source: Pick<Registry, "getBlob" | "getManifest">;
+  /** Names of points that cannot be read: they are not asked. */
+  readonly damaged: readonly string[];
   close(): void;
 }
 
-/** Opens all points of a folder of backups: the newest that has something is asked. @throws as `listPoints` */
+/** Opens all whole points of a folder of backups: the newest that has something is asked. @throws as `listPoints` */
 export async function openBackupSource(target: string): Promise<BackupSource> {
-  const snapshots = (await listPoints(target)).toReversed().map(({ database }) => openSnapshot(database));
+  const { whole, damaged } = await partPoints(await listPoints(target));
+  const snapshots = whole.toReversed().map(({ database }) => openSnapshot(database));
   const blobs = createBlobFiles(blobFolderOf(target));
   return {
+    damaged,
     source: {
       async getBlob(_repository, digest, { size = 0 } = {}) {
         const descriptor = blobDescriptor(digest, size);

@@ -36,6 +36,20 @@ export interface Point extends PointFacts {
   readonly database: string;
 }
 
+/** A point of which only its folder is known. */
+export interface DamagedPoint {
+  readonly name: string;
+  /** What is wrong with it. */
+  readonly damage: string;
+}
+
+/** What stands in a folder of backups. */
+export type ListedPoint = Point | DamagedPoint;
+
+export function isWhole(point: ListedPoint): point is Point {
+  return !("damage" in point);
+}
+
 /** Where the blobs of all points are, as in a store. */
 export function blobFolderOf(target: string): string {
   return join(target, "blobs");
@@ -81,10 +95,10 @@ async function readMark(target: string): Promise<string | undefined> {
 }
 
 /**
- * The points in a folder of backups, the oldest first.
- * @throws RegistryError NAME_UNKNOWN when it is no such folder; UNSUPPORTED when a point is damaged
+ * The points in a folder of backups, the oldest first, also those that are damaged.
+ * @throws RegistryError NAME_UNKNOWN when it is no such folder
  */
-export async function listPoints(target: string): Promise<readonly Point[]> {
+export async function listPoints(target: string): Promise<readonly ListedPoint[]> {
   if ((await readMark(target)) === undefined) {
     throw new RegistryError("NAME_UNKNOWN", `there are no backups in ${target}: it has no ${markName}`);
   }
@@ -93,13 +107,18 @@ export async function listPoints(target: string): Promise<readonly Point[]> {
   return Promise.all(names.map((name) => readPoint(target, name)));
 }
 
-async function readPoint(target: string, name: string): Promise<Point> {
+async function readPoint(target: string, name: string): Promise<ListedPoint> {
   const folder = join(target, pointsName, name);
-  const text = await readFile(join(folder, "point.json"), "utf8").catch(orNothing(""));
-  const parsed = pointFile.safeParse(parseJson(text));
-  if (!parsed.success) {
-    throw new RegistryError("UNSUPPORTED", `${join(folder, "point.json")} is damaged, or of a newer Berth`);
+  const path = join(folder, "point.json");
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) === "") throw error;
+    return { name, damage: `${path} cannot be read: ${String(error)}` };
   }
+  const parsed = pointFile.safeParse(parseJson(text));
+  if (!parsed.success) return { name, damage: `${path} is damaged, or of a newer Berth` };
   return { ...parsed.data, name, database: join(folder, "metadata.db") };
 }
 
@@ -128,6 +147,12 @@ export async function beginPoint(target: string, at: Date): Promise<NewPoint> {
       return { ...known, name, database: join(points, name, "metadata.db") };
     },
   };
+}
+
+/** When a point was made, by its name. */
+export function madeAt({ name }: ListedPoint): Date {
+  const [day, time = ""] = name.slice(0, 20).split("T");
+  return new Date(`${day}T${time.replaceAll("-", ":")}`);
 }
 
 /** Removes a point; its blobs stay. */

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { RepositoryName } from "../../oci/names.ts";
 import { openBlob } from "../../registry/blobs.ts";
+import { makeDurableFolder } from "../../registry/files/durable.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { verifyManifest } from "../../registry/verification.ts";
 import type { BlobFiles } from "../blobs/files.ts";
@@ -65,6 +66,7 @@ export function createRefetcher(options: RefetchOptions): Refetcher {
       let outcome: Refetched = {};
       for (const repository of holders) {
         outcome = await attempt(async () => {
+          await makeDurableFolder(join(folder, "uploads")); // a restored store that was never served has none
           const handle = await source.getBlob(repository, digest, { signal, size });
           await putBlob(repository, { digest, size }, await openBlob(handle, undefined, { signal }), {
             signal,

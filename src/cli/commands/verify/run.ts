@@ -9,6 +9,7 @@ import { verifyStore } from "../../../store/verify/verify.ts";
 import { type Context, defineCommand, UsageError } from "../../command.ts";
 import { dataFlag, withDataFolder } from "../../data-folders.ts";
 import { parseRegistry } from "../../operands.ts";
+import { printWarning } from "../../output/messages.ts";
 import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
 import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
 import { parseRate, rateFlag } from "../../rates.ts";
@@ -83,7 +84,13 @@ async function withMender(
   const folder = resolve(cwd, flags.from);
   if (await isBackup(folder)) {
     const backup = await openBackupSource(folder);
-    const { source } = backup;
+    const { source, damaged } = backup;
+    if (damaged.length > 0) {
+      printWarning(
+        context,
+        `nothing is fetched from ${damaged.join(", ")} in ${folder}: these points cannot be read`,
+      );
+    }
     const refetcher = createRefetcher({ ...opened, source, nameOf: () => folder, signal });
     return act(createMender(opened, refetcher)).finally(backup.close);
   }
