@@ -1,6 +1,7 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { spawnSync } from "node:child_process";
+import { existsSync } from "node:fs";
 import { chmod, chown, cp, mkdir, readdir, rm, truncate, unlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { berthProgram, runBerth } from "../fixtures/command-lines.ts";
@@ -128,6 +129,29 @@ describe("berth verify", () => {
     await rm(blobFileOf(data, layersOf(first())[0]));
     const again = await verify(data, "--restart");
     expect([again.done.id > rest.done.id, kindsOf(again.faults)]).toEqual([true, ["blob-lost"]]);
+  });
+
+  test("verify --repair mends also what one found that was broken off without it, and goes on with its own", async () => {
+    const data = await copyOfStore();
+    const [damaged] = layersOf(first());
+    await flipBit(blobFileOf(data, damaged));
+    const breakOff = async (...flags: readonly string[]): Promise<void> => {
+      const args = [berthProgram, "verify", "--data", data, "--rate", "100kB", ...flags];
+      const slow = startProcess(process.execPath, args);
+      if (flags.length > 0) await slow.waitForOutput(/had left 1 fault as found: beginning anew to mend/);
+      await slow.waitForOutput(/blob-damaged.*/);
+      expect(await slow.stop("SIGINT")).toBe(130);
+    };
+    await breakOff();
+    await breakOff("--repair");
+    expect(existsSync(blobFileOf(data, damaged))).toBe(false);
+    // Had it begun anew once more, it would find the blob lost.
+    const rest = await verify(data, "--repair");
+    expect([rest.done.by, rest.faults]).toMatchObject([
+      "repair",
+      [{ kind: "blob-damaged", subject: damaged }],
+    ]);
+    expect((await verify(data)).faults).toMatchObject([{ kind: "blob-lost", subject: damaged }]);
   });
 
   test("verify says what a folder is that is no store, and reports a half-copied one to its end", async () => {

@@ -7,7 +7,9 @@ import { type Operation, operation } from "./operations.ts";
 const count = z.number().int();
 const verificationAnswer = z.object({
   id: count,
-  by: z.enum(["server", "command"]).describe("The server by itself, or berth verify"),
+  by: z
+    .enum(["server", "command", "repair"])
+    .describe("The server by itself, berth verify, or berth verify --repair"),
   startedAt: z.string(),
   updatedAt: z.string(),
   finishedAt: z.string().optional().describe("Absent while it is under way, or broken off"),

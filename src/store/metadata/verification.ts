@@ -55,8 +55,8 @@ export interface VerifyCounts {
   readonly mended: number;
 }
 
-/** Who began a verification: each goes on with its own. */
-export type Verifier = "server" | "command";
+/** Who began a verification: each goes on with its own. `command` is `berth verify`, `repair` that with `--repair`. */
+export type Verifier = "server" | "command" | "repair";
 
 /** A verification, under way or over. Times are milliseconds since 1970. */
 export interface VerificationRow {
@@ -118,7 +118,7 @@ export type RowStage = "tags" | "links" | "referrers";
 export interface VerificationMetadata {
   /** The verification that `by` has begun and not finished. */
   unfinished(by: Verifier): Eventually<VerificationRow | undefined>;
-  /** Begins one; what `by` had not finished is given up. Of those that are over, the last few are kept. */
+  /** Begins one; what `by` had not finished is given up, by `repair` also what `command` had not. Of those that are over, the last few are kept. */
   begin(by: Verifier): Promise<VerificationRow>;
   /** Notes how far it is and, of what was found on the way, the first thousands. With the stage `done` it is over. */
   advance(id: number, place: VerifyPlace, faults: readonly Fault[]): Promise<void>;

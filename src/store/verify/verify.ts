@@ -31,6 +31,8 @@ export interface VerifyOptions {
   readonly signal: AbortSignal;
   /** Told of each fault; also of those that were found before it was broken off. */
   readonly onFault?: (fault: Fault) => void;
+  /** Told how many faults an unfinished verification had left as they were, when it is begun anew to mend them. */
+  readonly onAnew?: (faults: number) => void;
   /** Told often how far it is. */
   readonly onProgress?: (place: VerifyPlace) => void;
 }
@@ -40,13 +42,14 @@ const noteEveryMs = 2000;
 
 /**
  * Looks at everything in a store: manifests, tags, links, referrers, the bytes of every blob, files that nobody knows. The
- * store may be used meanwhile, by this process or another. Goes on where the last one was broken off.
+ * store may be used meanwhile, by this process or another. Goes on where the last one was broken off, but a
+ * repair begins anew when one that mended nothing has found faults.
  * @throws `signal.reason`, after it has written down how far it came
  */
 export async function verifyStore(options: VerifyOptions): Promise<VerificationRow> {
-  const { metadata, by, restart = false, signal, onFault } = options;
+  const { metadata, by, signal, onFault } = options;
   const { verification } = metadata;
-  const begun = restart ? undefined : await verification.unfinished(by);
+  const begun = await findBegun(options);
   const { id, stage, cursor, counts } = begun ?? (await verification.begin(by));
   if (begun && onFault) for (const fault of await verification.listFaults(id, counts.faults)) onFault(fault);
   const run = createRun(options, { stage, cursor, counts });
@@ -74,6 +77,19 @@ export async function verifyStore(options: VerifyOptions): Promise<VerificationR
   const row = await verification.get(id);
   if (!row) throw new Error(`verification ${id} is no longer recorded`);
   return row;
+}
+
+/** The verification to go on with, if there is one. */
+async function findBegun(options: VerifyOptions): Promise<VerificationRow | undefined> {
+  const { metadata, by, restart = false, onAnew } = options;
+  const { verification } = metadata;
+  if (restart) return undefined;
+  const own = await verification.unfinished(by);
+  if (own || by !== "repair") return own;
+  const unmended = await verification.unfinished("command");
+  if (!unmended || unmended.counts.faults === 0) return unmended;
+  onAnew?.(unmended.counts.faults);
+  return undefined;
 }
 
 /** Takes one step after the other through all stages. */

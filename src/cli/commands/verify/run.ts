@@ -11,7 +11,7 @@ import { dataFlag, withDataFolder } from "../../data-folders.ts";
 import { parseRegistry } from "../../operands.ts";
 import { printWarning } from "../../output/messages.ts";
 import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
-import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
+import { describeCounts, describeFault, describePlace, plural } from "../../output/verification.ts";
 import { parseRate, rateFlag } from "../../rates.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
 
@@ -57,9 +57,11 @@ brings it back; files that nobody knows are moved there too. Exit code 1 when so
         try {
           const row = await verifyStore({
             ...opened,
-            ...{ by: "command", restart: flags.restart, bytesPerSecond, signal: context.signal },
+            by: flags.repair ? "repair" : "command",
+            ...{ restart: flags.restart, bytesPerSecond, signal: context.signal },
             ...(mender && { mender }),
             onFault: (fault) => sayFault(progress, fault),
+            onAnew: (faults) => sayAnew(progress, faults),
             onProgress: (place) => progress.tell(() => stateOf(place)),
           });
           return report(context, progress, row);
@@ -104,6 +106,11 @@ async function withMender(
 
 function sayFault(progress: WorkProgress, fault: Fault): void {
   progress.say({ text: describeFault(fault), json: { state: "fault", ...fault } });
+}
+
+function sayAnew(progress: WorkProgress, faults: number): void {
+  const text = `The last verification was broken off and had left ${plural(faults, "fault")} as found: beginning anew to mend`;
+  progress.say({ text, json: { state: "anew", faults } });
 }
 
 function stateOf(place: VerifyPlace) {

@@ -50,6 +50,9 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
     `DELETE FROM verifications WHERE started_by = ?1 AND (finished_at IS NULL OR id <
        (SELECT min(id) FROM (SELECT id FROM verifications WHERE started_by = ?1 ORDER BY id DESC LIMIT ?2)))`,
   );
+  const removeUnfinished = prepare<null, [string]>(
+    "DELETE FROM verifications WHERE started_by = ? AND finished_at IS NULL",
+  );
   const removeFaults = prepare<null, []>(
     "DELETE FROM faults WHERE verification_id NOT IN (SELECT id FROM verifications)",
   );
@@ -79,6 +82,7 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
     begin: (by) =>
       write(() => {
         removeOld.run(by, keptRuns - 1);
+        if (by === "repair") removeUnfinished.run("command"); // what it found is soon no longer so
         removeFaults.run();
         const now = Date.now();
         const made = insert.get(by, now, now, JSON.stringify(none));
