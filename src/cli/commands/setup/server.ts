@@ -26,7 +26,7 @@ export const setupServer = defineCommand({
   },
   description: `Makes a certificate authority for the local network, and a certificate for the names and addresses of this server,
 which the running server renews by itself. Run again, it keeps the authority and adds names. The authority can vouch for
-private host names (.local, .lan, .internal and the like) and for the names given at first, and for no others.`,
+private host names (.local, .lan, .internal and the like) and for the names given at first, and for no other names; addresses are not limited.`,
   examples: [
     { line: "berth setup server registry.local", does: "makes what HTTPS needs, and says what to run next" },
     {
