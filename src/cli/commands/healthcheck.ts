@@ -6,6 +6,7 @@ import { bytesOf } from "../../registry/streams.ts";
 import { readAddress } from "../../server/address-file.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { defineCommand, UsageError } from "../command.ts";
+import { dataFlag } from "../data-folders.ts";
 import { writeJson } from "../output/json.ts";
 
 /** Most milliseconds until an answer has to be there. */
@@ -15,13 +16,7 @@ const patienceMs = 4000;
 export const healthcheck = defineCommand({
   operands: {},
   flags: {
-    data: {
-      type: "text",
-      value: "FOLDER",
-      summary: "the server's data",
-      otherwise: "./berth-data",
-      completion: "folder",
-    },
+    ...dataFlag,
     config: { type: "text", value: "FILE", summary: "the server's settings", completion: "file" },
     json: { type: "switch", summary: "print JSON" },
   },

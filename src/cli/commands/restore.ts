@@ -1,5 +1,4 @@
 import { resolve } from "node:path";
-import { createAuditLog } from "../../access/audit.ts";
 import type { CopyCounts } from "../../store/backup/blobs.ts";
 import { choosePoint, restore as restorePoint, unfinishedRestore } from "../../store/backup/restore.ts";
 import { isWhole, type ListedPoint, listPoints, type Point } from "../../store/backup/target.ts";
@@ -12,6 +11,7 @@ import { createWorkProgress } from "../output/progress/work.ts";
 import { formatTable } from "../output/tables.ts";
 import { formatSize } from "../output/units.ts";
 import { describeFault } from "../output/verification.ts";
+import { recordByOwner } from "../owner-record.ts";
 import { parseRate, rateFlag } from "../rates.ts";
 
 const operands = { target: { value: "TARGET", completion: "folder" } } as const;
@@ -92,10 +92,7 @@ async function run(
 /** The record tells that what follows in it is not what followed before. */
 function record(context: RestoreContext, { name }: Point): Promise<void> {
   return withDataFolder(context, async ({ metadata }) => {
-    await createAuditLog(metadata.audit, () => {}).record({
-      ...{ at: Date.now(), actor: "owner of the machine", credential: "none", address: "local" },
-      ...{ action: "store.restore", outcome: "done", subject: name },
-    });
+    await recordByOwner(metadata.audit, { action: "store.restore", subject: name });
   });
 }
 

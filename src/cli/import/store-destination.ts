@@ -1,6 +1,5 @@
 import { stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
-import { createAuditLog } from "../../access/audit.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import { openBeside } from "../../store/data-folder.ts";
@@ -10,6 +9,7 @@ import { planLine } from "../../store/metadata/tag-policy.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
 import { openStore } from "../../store/store.ts";
 import { UsageError } from "../command.ts";
+import { recordByOwner } from "../owner-record.ts";
 import type { Conflict, ImportDestination } from "./destination.ts";
 import type { SourceTag } from "./source.ts";
 
@@ -41,7 +41,7 @@ export async function withStoreDestination<T>(
   const localFiles = { links, trusts, onTaken };
   const store = await openBeside(folder, () => openStore({ folder, isBeside: true, localFiles, troubled }));
   try {
-    if (sources) await record(store.metadata, sources);
+    if (sources) await recordByOwner(store.metadata.audit, { action: "import", detail: sources.join(", ") });
     return await act({
       name: folder,
       registry: store.registry,
@@ -69,20 +69,6 @@ async function refuseForeignRoot(folder: string): Promise<void> {
     `the data folder ${folder} belongs to user ${owner}, whose Berth could not use what root writes into it: run this as ` +
       `that user (sudo -u '#${owner}'); files that it may not link are copied`,
   );
-}
-
-/** Notes for the record of what was done that somebody with the data folder at hand imported into it. */
-async function record({ audit }: Metadata, sources: readonly string[]): Promise<void> {
-  const log = createAuditLog(audit, () => {});
-  await log.record({
-    at: Date.now(),
-    actor: "owner of the machine",
-    credential: "none",
-    address: "local",
-    action: "import",
-    outcome: "done",
-    detail: sources.join(", "),
-  });
 }
 
 /** Who did it, in the history of tags whose source does not say. */

@@ -1,25 +1,20 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { createAuditLog } from "../../../access/audit.ts";
 import { hashPassword, passwordFault } from "../../../access/passwords.ts";
 import { everyRepository } from "../../../oci/repository-patterns.ts";
 import type { Metadata } from "../../../store/metadata/metadata.ts";
 import { openSqliteMetadata } from "../../../store/metadata/sqlite/sqlite.ts";
 import { defineCommand, UsageError } from "../../command.ts";
+import { dataFlag } from "../../data-folders.ts";
 import { writeJson } from "../../output/json.ts";
+import { recordByOwner } from "../../owner-record.ts";
 import { readNewPassword } from "../../secrets.ts";
 
 /** `berth user recover`. */
 export const userRecover = defineCommand({
   operands: { name: { value: "NAME", optional: true } },
   flags: {
-    data: {
-      type: "text",
-      value: "FOLDER",
-      summary: "the server's data",
-      otherwise: "./berth-data",
-      completion: "folder",
-    },
+    ...dataFlag,
     "password-stdin": { type: "switch", summary: "read the password from standard input" },
     json: { type: "switch", summary: "print JSON" },
   },
@@ -58,14 +53,5 @@ async function recover({ access, audit }: Metadata, name: string, password: stri
     role: "administrator",
     repositories: everyRepository,
   });
-  const log = createAuditLog(audit, () => {});
-  await log.record({
-    at: Date.now(),
-    actor: "owner of the machine",
-    credential: "none",
-    address: "local",
-    action: "account.recover",
-    outcome: "done",
-    subject: name,
-  });
+  await recordByOwner(audit, { action: "account.recover", subject: name });
 }
