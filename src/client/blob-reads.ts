@@ -1,13 +1,10 @@
-import type { Descriptor } from "../oci/descriptors.ts";
+import { blobDescriptor, type Descriptor } from "../oci/descriptors.ts";
 import type { Digest } from "../oci/digests.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { pullScope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
 import { contentRangeOf, sizeOf } from "./ranges.ts";
 import type { Question, Remote } from "./remote.ts";
-
-/** The media type of a blob's descriptor when nobody says what it is. */
-export const blobMediaType = "application/octet-stream";
 
 /** Finds a blob. A registry whose HEAD does not tell the size is asked for the first byte. @throws BLOB_UNKNOWN */
 export async function resolveBlob(
@@ -19,7 +16,7 @@ export async function resolveBlob(
   const question = blobQuestion(remote, repository, digest, `find blob ${digest} in`);
   const head = await remote.ask({ ...question, method: "HEAD", accept: [200] }, options);
   const size = sizeOf(head.headers) ?? (await sizeByGet(remote, question, options));
-  return { mediaType: blobMediaType, digest, size };
+  return blobDescriptor(digest, size);
 }
 
 async function sizeByGet(remote: Remote, question: Question, options: OperationOptions): Promise<number> {

@@ -1,6 +1,7 @@
+import { blobDescriptor } from "../oci/descriptors.ts";
 import { deleteScope } from "../oci/scopes.ts";
 import type { BlobReader, BlobWriter } from "../registry/registry.ts";
-import { blobMediaType, resolveBlob } from "./blob-reads.ts";
+import { resolveBlob } from "./blob-reads.ts";
 import { openDownload } from "./downloads.ts";
 import { pushBlob } from "./pushes.ts";
 import type { Remote } from "./remote.ts";
@@ -14,7 +15,7 @@ export function createBlobs(remote: Remote): BlobReader & BlobWriter {
       const descriptor =
         size === undefined
           ? await resolveBlob(remote, repository, digest, options)
-          : { mediaType: blobMediaType, digest, size };
+          : blobDescriptor(digest, size);
       return {
         descriptor,
         source: {

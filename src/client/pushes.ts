@@ -1,4 +1,4 @@
-import type { Descriptor } from "../oci/descriptors.ts";
+import { blobDescriptor, type Descriptor } from "../oci/descriptors.ts";
 import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { type ErrorCode, isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
@@ -7,7 +7,7 @@ import type { ExpectedBlob, OperationOptions, PutBlobOptions } from "../registry
 import { bytesOf } from "../registry/streams.ts";
 import { createVerifier } from "../registry/verification.ts";
 import { type Attempts, createAttempts } from "./attempts.ts";
-import { blobMediaType, resolveBlob } from "./blob-reads.ts";
+import { resolveBlob } from "./blob-reads.ts";
 import { checkStored } from "./digest-headers.ts";
 import type { Remote } from "./remote.ts";
 import { createSource, type PushSource } from "./sources.ts";
@@ -58,11 +58,11 @@ export async function pushBlob(
       );
     }
     await pushWhole(remote, repository, digest, bytes, attempts, options);
-    return { mediaType: blobMediaType, digest, size };
+    return blobDescriptor(digest, size);
   }
   const source = createSource(...verified(expected, body, options));
   const sent = await pushStream({ remote, repository, digest, size, source, attempts, options });
-  return { mediaType: blobMediaType, digest, size: sent };
+  return blobDescriptor(digest, sent);
 }
 
 /** What a source is made of, verified as it is read when that can be. */
@@ -73,7 +73,7 @@ function verified(
 ): Parameters<typeof createSource> {
   if (size === undefined) return [body, size, options];
   const { reopen, signal } = options;
-  const verifier = createVerifier({ mediaType: blobMediaType, digest, size }, signal ? { signal } : {});
+  const verifier = createVerifier(blobDescriptor(digest, size), signal ? { signal } : {});
   if (!reopen) return [verifier.pass(body), size, options];
   const reopenVerified: typeof reopen = async (offset, openOptions) =>
     verifier.pass(await reopen(offset, openOptions), offset);

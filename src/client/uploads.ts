@@ -1,7 +1,8 @@
+import { blobDescriptor } from "../oci/descriptors.ts";
 import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { AppendOptions, OperationOptions, UploadSession, UploadWriter } from "../registry/registry.ts";
-import { blobMediaType, resolveBlob } from "./blob-reads.ts";
+import { resolveBlob } from "./blob-reads.ts";
 import type { Remote } from "./remote.ts";
 import {
   abandonUpload,
@@ -123,7 +124,7 @@ export function createUploads(remote: Remote): UploadWriter {
         });
         entries.delete(keyOf(repository, id));
         if (session.isUnsure) return resolveBlob(remote, repository, digest, options);
-        return { mediaType: blobMediaType, digest, size: session.offset };
+        return blobDescriptor(digest, session.offset);
       }),
 
     cancelUpload: (repository, id, options = {}) =>

@@ -1,4 +1,4 @@
-import type { Descriptor } from "../oci/descriptors.ts";
+import { blobDescriptor } from "../oci/descriptors.ts";
 import type { Digest } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { BlobReader } from "../registry/registry.ts";
@@ -6,11 +6,6 @@ import type { FoundBlob, LayoutContents, LayoutState } from "./contents.ts";
 import type { HoldingsReader } from "./holdings.ts";
 import { isLinked } from "./links.ts";
 import { type PlaceName, placeKey } from "./names.ts";
-
-/** A blob's descriptor, as a registry knows it: without its media type. */
-export function blobDescriptor(digest: Digest, { size }: { readonly size: number }): Descriptor {
-  return { mediaType: "application/octet-stream", digest, size };
-}
 
 /** Finds blobs of places. */
 export interface BlobFinder {
@@ -50,11 +45,11 @@ export function createBlobReader(
     async getBlob(repository, digest, options) {
       options?.signal?.throwIfAborted();
       const found = await require(repository, digest);
-      return { descriptor: blobDescriptor(digest, found), source: found.source };
+      return { descriptor: blobDescriptor(digest, found.size), source: found.source };
     },
     async resolveBlob(repository, digest, options) {
       options?.signal?.throwIfAborted();
-      return blobDescriptor(digest, await require(repository, digest));
+      return blobDescriptor(digest, (await require(repository, digest)).size);
     },
   };
 }

@@ -28,3 +28,8 @@ export interface Platform {
   readonly "os.version"?: string;
   readonly "os.features"?: readonly string[];
 }
+
+/** A blob's descriptor, as a registry knows it: without its media type. */
+export function blobDescriptor(digest: Digest, size: number): Descriptor {
+  return { mediaType: "application/octet-stream", digest, size };
+}

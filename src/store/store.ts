@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { blobDescriptor } from "../oci/descriptors.ts";
 import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import { isIndex, parseManifest } from "../oci/manifests.ts";
@@ -7,7 +8,6 @@ import { nearest } from "../oci/near.ts";
 import { makeDurableFolder } from "../registry/files/durable.ts";
 import { digestOf } from "../registry/hash.ts";
 import type { PageOptions, Registry, StoredManifest } from "../registry/registry.ts";
-import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
 import { removeHalfStored } from "./blobs/half-stored.ts";
 import type { BlobPlace } from "./blobs/place.ts";

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { join } from "node:path";
+import { blobDescriptor } from "../oci/descriptors.ts";
 import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.ts";
 import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
@@ -10,7 +11,6 @@ import { asStorageError, interrupted, receive } from "../registry/files/receive.
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
 import { bytesOf } from "../registry/streams.ts";
-import { blobDescriptor } from "./blobs/descriptor.ts";
 import { type BlobPlace, storeFile } from "./blobs/place.ts";
 import type { LocalFiles } from "./local-files.ts";
 import { smallBlobSize } from "./metadata/metadata.ts";

@@ -1,11 +1,12 @@
 import { open } from "node:fs/promises";
+import { blobDescriptor } from "../../oci/descriptors.ts";
 import { algorithmOf, type Digest, encodedOf } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { maxManifestSize } from "../../oci/manifests.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import { checkRange } from "../../registry/blobs.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { blobDescriptor, createBlobFinder, createBlobReader } from "../blobs.ts";
+import { createBlobFinder, createBlobReader } from "../blobs.ts";
 import type { LayoutContents, LayoutFiles } from "../contents.ts";
 import { documentOfDescriptors, type Entry, type IndexDocument, parseDocument } from "../document.ts";
 import { createHoldingsReader } from "../holdings.ts";
@@ -133,7 +134,7 @@ function filesOf(
           kind: "stream",
           async open(range, { signal } = {}) {
             signal?.throwIfAborted();
-            if (range) checkRange(blobDescriptor(digest, { size }), range);
+            if (range) checkRange(blobDescriptor(digest, size), range);
             return openPart(tar, located, range);
           },
         },

@@ -1,9 +1,10 @@
 import { dirname } from "node:path";
+import { blobDescriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { syncFolder } from "../../registry/files/durable.ts";
 import type { BlobReader, BlobWriter } from "../../registry/registry.ts";
-import { type BlobFinder, blobDescriptor, createBlobReader, unknownBlob } from "../blobs.ts";
+import { type BlobFinder, createBlobReader, unknownBlob } from "../blobs.ts";
 import type { FoundBlob, LayoutState } from "../contents.ts";
 import type { HoldingsReader } from "../holdings.ts";
 import { isDeleted, isLinked, type Links, withLinks, withoutLinks } from "../links.ts";
@@ -59,13 +60,13 @@ export function createBlobs(
     getBlob: reader.getBlob,
     async resolveBlob(repository, digest, { signal } = {}) {
       await reader.resolveBlob(repository, digest, signal ? { signal } : {}); // most questions are about what is missing
-      return blobDescriptor(digest, await lend({ registry, repository }, digest));
+      return blobDescriptor(digest, (await lend({ registry, repository }, digest)).size);
     },
     async putBlob(repository, expected, body, putOptions = {}) {
       await disk.current(); // before bytes come: whether this is a layout at all
       const file = await ingest.receiveBlob(expected, body, putOptions);
       await linkFile(options, { registry, repository }, expected.digest, file);
-      return blobDescriptor(expected.digest, file);
+      return blobDescriptor(expected.digest, file.size);
     },
     async mountBlob(repository, digest, mountOptions = {}) {
       const { from, mayRead = () => true, unlessDeleted, signal } = mountOptions;
@@ -80,7 +81,7 @@ export function createBlobs(
         const found = holders.some(isAllowed) ? await disk.files.findBlob(digest) : undefined;
         if (!found || (unlessDeleted && isDeleted(state.links, place, digest))) return { value: undefined };
         const links = withLinks(state.links, place, [digest], "pushed");
-        return { links, value: blobDescriptor(digest, found) };
+        return { links, value: blobDescriptor(digest, found.size) };
       });
     },
     async deleteBlob(repository, digest, { signal } = {}) {

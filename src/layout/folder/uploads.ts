@@ -1,6 +1,7 @@
 import { createHash, randomUUID } from "node:crypto";
 import { type FileHandle, open, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { blobDescriptor } from "../../oci/descriptors.ts";
 import { algorithmOf, type DigestAlgorithm } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
@@ -9,7 +10,6 @@ import { hashFile } from "../../registry/files/hash-file.ts";
 import { asStorageError, receive } from "../../registry/files/receive.ts";
 import { createHasher, type Hasher } from "../../registry/hash.ts";
 import type { UploadWriter } from "../../registry/registry.ts";
-import { blobDescriptor } from "../blobs.ts";
 import { type PlaceName, placeKey } from "../names.ts";
 import { type BlobWriterOptions, linkFile } from "./blobs.ts";
 import { ensureFolderFor, isMissing } from "./files.ts";
@@ -114,7 +114,7 @@ export function createUploads(
           throw asStorageError(error);
         }
         await linkFile(options, { registry, repository }, digest, { path, size });
-        return blobDescriptor(digest, { size });
+        return blobDescriptor(digest, size);
       }),
     cancelUpload: (repository, id) =>
       withFile(repository, id, async (_, path) => {

@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
+import { blobDescriptor } from "../../oci/descriptors.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import type { BlobHandle, BlobReader } from "../../registry/registry.ts";
-import { blobDescriptor } from "../blobs.ts";
 import { isMissing } from "../folder/files.ts";
 import type { RegistryPaths } from "./paths.ts";
 
@@ -18,7 +18,7 @@ export function createBlobs(paths: RegistryPaths): BlobReader {
       if (!isMissing(error)) throw error;
     });
     if (found?.isFile()) {
-      return { descriptor: blobDescriptor(digest, found), source: { kind: "file", path } };
+      return { descriptor: blobDescriptor(digest, found.size), source: { kind: "file", path } };
     }
     throw new RegistryError(
       "BLOB_UNKNOWN",

@@ -1,4 +1,4 @@
-import type { Descriptor } from "../../oci/descriptors.ts";
+import { blobDescriptor, type Descriptor } from "../../oci/descriptors.ts";
 import { algorithmOf, type Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
@@ -34,11 +34,7 @@ export function wrongDigest(what: string, announced: Digest, found: Digest): Reg
 function linkBlob(state: MemoryState, name: RepositoryName, digest: Digest, blob: BlobState): Descriptor {
   ensureRepository(state, name).deletedBlobs.delete(digest);
   blob.holders.add(name);
-  return describe(digest, blob);
-}
-
-function describe(digest: Digest, { bytes }: BlobState): Descriptor {
-  return { mediaType: "application/octet-stream", digest, size: bytes.byteLength };
+  return blobDescriptor(digest, blob.bytes.byteLength);
 }
 
 /** The blob, if the repository links it. */
@@ -65,7 +61,7 @@ export function createBlobs(state: MemoryState): BlobReader & BlobWriter {
     async getBlob(name, digest, options) {
       options?.signal?.throwIfAborted();
       const blob = requireBlob(state, name, digest);
-      const descriptor = describe(digest, blob);
+      const descriptor = blobDescriptor(digest, blob.bytes.byteLength);
       return {
         descriptor,
         source: {
@@ -80,7 +76,7 @@ export function createBlobs(state: MemoryState): BlobReader & BlobWriter {
     },
     async resolveBlob(name, digest, options) {
       options?.signal?.throwIfAborted();
-      return describe(digest, requireBlob(state, name, digest));
+      return blobDescriptor(digest, requireBlob(state, name, digest).bytes.byteLength);
     },
     async putBlob(name, { digest, size }, body, options) {
       const hasher = createHasher(algorithmOf(digest));

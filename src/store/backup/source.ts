@@ -1,7 +1,7 @@
 import { join } from "node:path";
+import { blobDescriptor } from "../../oci/descriptors.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { Registry } from "../../registry/registry.ts";
-import { blobDescriptor } from "../blobs/descriptor.ts";
 import { createBlobFiles } from "../blobs/files.ts";
 import { partPoints } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
