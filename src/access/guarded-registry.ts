@@ -203,8 +203,7 @@ async function presentDigest(
   try {
     return (await inner.resolveTag(repository, tag)).digest;
   } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN"))
-      return undefined;
+    if (isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     throw error;
   }
 }

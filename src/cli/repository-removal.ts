@@ -72,7 +72,7 @@ export async function removeManifests(
     try {
       await registry.deleteManifest(repository, digest, { signal });
     } catch (error) {
-      if (!isRegistryError(error, "MANIFEST_UNKNOWN") && !isRegistryError(error, "NAME_UNKNOWN")) throw error;
+      if (!isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw error;
     }
   }
 }

@@ -1,5 +1,5 @@
 import { createTransport } from "#transport";
-import { parseRegistryName } from "../oci/references.ts";
+import { parseRegistryName, type RegistryName } from "../oci/references.ts";
 import type { OperationOptions, Registry } from "../registry/registry.ts";
 import { createBlobs } from "./blobs.ts";
 import type { CredentialSource } from "./credentials.ts";
@@ -37,8 +37,8 @@ export interface ClientOptions {
 
 /** A remote registry. */
 export interface Client extends Registry, Manager, ProviderLogin {
-  /** As it was given. */
-  readonly registry: string;
+  /** Its host, with the port if one was given. */
+  readonly registry: RegistryName;
   /**
    * Asks whether a registry is there and, if it wants to know who asks, takes the credentials.
    * @throws RegistryError UNAUTHORIZED, DENIED, UNAVAILABLE; UNSUPPORTED when something else is there

@@ -209,8 +209,7 @@ async function fallbackIndex(
   try {
     stored = await fetchManifest(remote, repository, tag, options);
   } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN"))
-      return undefined;
+    if (isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     throw error;
   }
   const manifest = parseManifest(stored.bytes, stored.descriptor.mediaType);

@@ -47,7 +47,7 @@ export function createTags(remote: Remote): TagReader {
         );
       } catch (error) {
         // What registries answer that take nothing but a digest there.
-        if (!isRegistryError(error, "DIGEST_INVALID") && !isRegistryError(error, "UNSUPPORTED")) throw error;
+        if (!isRegistryError(error, "DIGEST_INVALID", "UNSUPPORTED")) throw error;
         throw new RegistryError(
           "UNSUPPORTED",
           `${error.message}: if ${remote.name} deletes no tags, delete the manifest by its digest, which all its tags go with`,

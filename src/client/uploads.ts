@@ -56,7 +56,7 @@ export function createUploads(remote: Remote): UploadWriter {
     try {
       return await act(entryOf(repository, id));
     } catch (error) {
-      if (isRegistryError(error, "BLOB_UPLOAD_UNKNOWN") || isRegistryError(error, "DIGEST_INVALID")) {
+      if (isRegistryError(error, "BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID")) {
         entries.delete(keyOf(repository, id));
       }
       throw error;

@@ -84,9 +84,9 @@ export class RegistryError extends Error {
   }
 }
 
-/** Whether `error` is a {@link RegistryError}, of `code` if one is given. */
-export function isRegistryError(error: unknown, code?: ErrorCode): error is RegistryError {
-  return error instanceof RegistryError && (code === undefined || error.code === code);
+/** Whether `error` is a {@link RegistryError}, of one of `codes` if any are given. */
+export function isRegistryError(error: unknown, ...codes: readonly ErrorCode[]): error is RegistryError {
+  return error instanceof RegistryError && (codes.length === 0 || codes.includes(error.code));
 }
 
 /** The codes for answers whose body names none that is known. */

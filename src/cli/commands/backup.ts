@@ -5,8 +5,8 @@ import { dataFlag, withDataFolder } from "../data-folders.ts";
 import { describeCopied, describeCopying } from "../output/copies.ts";
 import { printWarning } from "../output/messages.ts";
 import { createWorkProgress } from "../output/progress/work.ts";
-import { formatSize } from "../output/units.ts";
-import { describeFault, plural } from "../output/verification.ts";
+import { counted, formatSize } from "../output/units.ts";
+import { describeFault } from "../output/verification.ts";
 import { parseRate, rateFlag } from "../rates.ts";
 
 /** `berth backup`. */
@@ -53,7 +53,7 @@ not be backed up; all others are.`,
         const removed =
           pruned.points.length === 0
             ? ""
-            : `\nRemoved ${plural(pruned.points.length, "point")} and ${plural(pruned.blobs, "blob")} (${formatSize(pruned.bytes)})`;
+            : `\nRemoved ${counted(pruned.points.length, "point")} and ${counted(pruned.blobs, "blob")} (${formatSize(pruned.bytes)})`;
         if (pruned.damaged.length > 0) {
           const which = `${pruned.damaged.join(", ")} cannot be read`;
           printWarning(context, `${which}: no blobs were removed from ${target}, which such points may need`);

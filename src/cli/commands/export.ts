@@ -16,7 +16,7 @@ import { registrySource } from "../import/registry-source.ts";
 import { chooseTags, parseWanted } from "../import/wanted.ts";
 import { writeJson } from "../output/json.ts";
 import { printWarning } from "../output/messages.ts";
-import { formatSize } from "../output/units.ts";
+import { counted, formatSize } from "../output/units.ts";
 import { type Remotes, registryFlags, withRemotes } from "../registries.ts";
 
 const operands = {
@@ -87,9 +87,8 @@ async function exportAll(context: ExportContext, remotes: Remotes): Promise<numb
   const counts = { repositories: document.repositories.length, manifests: manifests.size, blobs: blobs.size };
   if (flags.json) writeJson(stdout, { file: path, size, id: document.id, since: document.since, ...counts });
   else {
-    const { repositories: of } = counts;
     stdout.write(
-      `${flags.output}: ${of} ${of === 1 ? "repository" : "repositories"}, ${manifests.size} manifests, ` +
+      `${flags.output}: ${counted(counts.repositories, "repository", "repositories")}, ${manifests.size} manifests, ` +
         `${blobs.size} blobs, ${formatSize(size)}\n`,
     );
   }

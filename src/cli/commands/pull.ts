@@ -158,8 +158,7 @@ async function localDigest(
   try {
     return (await local.resolveTag(repository, tag)).digest;
   } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN"))
-      return undefined;
+    if (isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     throw error;
   }
 }

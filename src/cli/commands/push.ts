@@ -118,7 +118,7 @@ async function localDigest(local: Registry, reference: Reference) {
     if (digest) return (await local.resolveManifest(repository, digest)).digest;
     if (tag) return (await local.resolveTag(repository, tag)).digest;
   } catch (cause) {
-    if (!isRegistryError(cause, "MANIFEST_UNKNOWN") && !isRegistryError(cause, "NAME_UNKNOWN")) throw cause;
+    if (!isRegistryError(cause, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw cause;
     const name = familiarReference(reference);
     throw new RegistryError(
       cause.code,

@@ -1,8 +1,9 @@
 import { readFileSync } from "node:fs";
-import { availableParallelism, networkInterfaces } from "node:os";
+import { availableParallelism } from "node:os";
 import { writeAddress } from "../../server/address-file.ts";
 import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
 import type { Announce } from "../../server/first-administrator.ts";
+import { ownAddresses } from "../../server/mdns.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
@@ -131,14 +132,13 @@ function explain(error: unknown): string {
 function describe(settings: Settings, { address, access }: RunningServer): StartedServer {
   const leaf = settings.tls && readServerCertificate(settings.tls).leaf;
   const publicUrl = settings["public-url"];
-  const listed = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   return {
     ...{ address, access },
     certificateNames: leaf ? namesOf(leaf) : [],
     fingerprint: fingerprintOfAuthority(settings),
     certificateFault:
       leaf && nameFault(leaf, publicUrl === undefined ? undefined : new URL(publicUrl).hostname),
-    addresses: listed.filter((one) => !one.internal && one.family === "IPv4").map((one) => one.address),
+    addresses: ownAddresses(),
   };
 }
 

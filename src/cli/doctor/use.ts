@@ -104,9 +104,7 @@ export const pushCheck: Check = {
 };
 
 function isRefusal(error: unknown): boolean {
-  return ["DENIED", "UNAUTHORIZED", "UNSUPPORTED"].some(
-    (code) => error instanceof Error && "code" in error && error.code === code,
-  );
+  return isRegistryError(error, "DENIED", "UNAUTHORIZED", "UNSUPPORTED");
 }
 
 function grant(registry: string, login: string | undefined, role: string, repository: string): string {

@@ -2,10 +2,9 @@ import type { Client } from "../../client/client.ts";
 import { type Gathered, gather, type ImageToSave } from "../../layout/archive/gather.ts";
 import { hostPlatform } from "../../layout/archive/write.ts";
 import type { Digest } from "../../oci/digests.ts";
-import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
-import type { RegistryName } from "../../oci/references.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
+import { isFound } from "../../registry/copy/run.ts";
 import { allItems } from "../pages.ts";
 import type { ExportedRepository } from "./document.ts";
 import { type History, readHistory } from "./history.ts";
@@ -48,7 +47,7 @@ export async function collectRepository(
   await forEachBounded([...new Set(earlier)], lookupBound, async (digest) => {
     if (await isThere(client, repository, digest, signal)) wanted.add(digest);
   });
-  const registry = client.registry as RegistryName; // a client has a parsed one
+  const registry = client.registry;
   const named = [...tags].map(
     ([name, digest]): ImageToSave => ({
       registry: client,
@@ -104,11 +103,5 @@ export async function isThere(
   digest: Digest,
   signal: AbortSignal,
 ): Promise<boolean> {
-  try {
-    await client.resolveManifest(repository, digest, { signal });
-    return true;
-  } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN")) return false;
-    throw error;
-  }
+  return isFound(client.resolveManifest(repository, digest, { signal }));
 }

@@ -2,7 +2,6 @@ import { z } from "zod";
 import type { Client } from "../../client/client.ts";
 import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
-import type { RegistryName } from "../../oci/references.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
 import { managementOf } from "../management.ts";
 import { changeSchema, toPast } from "./document.ts";
@@ -31,7 +30,7 @@ export async function readHistory(
   after: number,
   { tag, signal }: { readonly tag: (name: string) => boolean; readonly signal: AbortSignal },
 ): Promise<History | undefined> {
-  const { ask } = managementOf(client, client.registry as RegistryName, signal); // a client has a parsed one
+  const { ask } = managementOf(client, client.registry, signal);
   const found: { id: number; past: PastChange }[] = [];
   try {
     for (let last: number | undefined, isFirst = true; isFirst || last !== undefined; isFirst = false) {
@@ -43,8 +42,7 @@ export async function readHistory(
       last = oldest > after ? page.next : undefined;
     }
   } catch (error) {
-    const isHidden = isRegistryError(error, "UNSUPPORTED") || isRegistryError(error, "DENIED");
-    if (isHidden || isRegistryError(error, "NAME_UNKNOWN")) return undefined;
+    if (isRegistryError(error, "UNSUPPORTED", "DENIED", "NAME_UNKNOWN")) return undefined;
     throw error;
   }
   const changes = found.map(({ past }) => withMovesOf(past, tag)).reverse();

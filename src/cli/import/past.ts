@@ -19,10 +19,7 @@ export async function replayHistory(run: RepositoryRun, { history }: RepositoryP
     return true;
   } catch (error) {
     signal.throwIfAborted();
-    const isRefused = ["UNSUPPORTED", "DENIED", "UNAUTHORIZED"].some(
-      (code) => isRegistryError(error, code as "DENIED"), // each is a code of the table
-    );
-    if (!isRefused) onProblem({ where: target, error });
+    if (!isRegistryError(error, "UNSUPPORTED", "DENIED", "UNAUTHORIZED")) onProblem({ where: target, error });
     else {
       const why = error instanceof Error ? error.message : String(error);
       tally.note(
@@ -67,8 +64,7 @@ async function removeManifests(
       tally.removed();
     } catch (error) {
       if (isRegistryError(error, "UNSUPPORTED")) refused.push({ digest, error });
-      else if (!isRegistryError(error, "MANIFEST_UNKNOWN") && !isRegistryError(error, "NAME_UNKNOWN"))
-        throw error;
+      else if (!isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw error;
     }
   }
   return refused;

@@ -48,12 +48,9 @@ async function* namesOf(
   try {
     yield* allItems((page) => client.listRepositories(page), signal);
   } catch (error) {
-    const isHidden = ["UNSUPPORTED", "DENIED", "UNAUTHORIZED", "NAME_UNKNOWN"].some(
-      (code) => isRegistryError(error, code as "DENIED"), // each is a code of the table
-    );
-    if (!isHidden) throw error;
+    if (!isRegistryError(error, "UNSUPPORTED", "DENIED", "UNAUTHORIZED", "NAME_UNKNOWN")) throw error;
     throw new RegistryError(
-      isRegistryError(error) ? error.code : "UNSUPPORTED",
+      error.code,
       `${client.registry} does not list its repositories (${error instanceof Error ? error.message : error}): name ` +
         "them with --repository, or in a file with --repositories",
       { cause: error },

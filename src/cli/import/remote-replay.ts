@@ -1,7 +1,6 @@
 import { z } from "zod";
 import type { Client } from "../../client/client.ts";
 import { parseTag } from "../../oci/names.ts";
-import type { RegistryName } from "../../oci/references.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
 import { managementOf } from "../management.ts";
 import type { Conflict, ImportDestination } from "./destination.ts";
@@ -13,7 +12,7 @@ const most = { changes: 500, bytes: 900_000 };
 
 /** Writes history by the management API of a Berth. */
 export function remoteReplay(client: Client, signal: AbortSignal): ImportDestination["replay"] {
-  const { ask } = managementOf(client, client.registry as RegistryName, signal); // a client has a parsed one
+  const { ask } = managementOf(client, client.registry, signal);
   return async (repository, past) => {
     const found: Conflict[] = [];
     for (const changes of portionsOf(past)) {

@@ -38,8 +38,7 @@ export async function digestAt(
   try {
     return (await destination.registry.resolveTag(target, tag, { signal })).digest;
   } catch (error) {
-    if (isRegistryError(error, "MANIFEST_UNKNOWN") || isRegistryError(error, "NAME_UNKNOWN"))
-      return undefined;
+    if (isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return undefined;
     throw error;
   }
 }

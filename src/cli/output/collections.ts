@@ -1,6 +1,6 @@
 import type { PlanAnswer, RunAnswer, StatusAnswer, WhyAnswer } from "../collection-answers.ts";
 import { formatTable } from "./tables.ts";
-import { formatAge, formatSize } from "./units.ts";
+import { counted, formatAge, formatSize } from "./units.ts";
 
 /** How many blobs of a plan are listed. */
 const mostListed = 20;
@@ -67,10 +67,6 @@ export function formatWhy({ objects }: WhyAnswer): string {
 }
 
 const isPast = (at: string | undefined) => at === undefined || Date.parse(at) <= Date.now();
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? "" : "s"}`;
-}
 
 function agoOf(time: string, nowMs: number): string {
   return formatAge(nowMs - Date.parse(time));

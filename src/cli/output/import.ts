@@ -3,7 +3,7 @@ import type { Fault, ImportReport, RepositoryReport, TagFate } from "../import/r
 import type { Output } from "../terminal.ts";
 import { writeJson } from "./json.ts";
 import { createLiveLines } from "./progress/live-lines.ts";
-import { formatSize } from "./units.ts";
+import { counted, formatSize } from "./units.ts";
 
 /** Shows an import as it goes, and what became of it. */
 export interface ImportPrinter {
@@ -63,7 +63,7 @@ function repositoryLine(report: RepositoryReport, dryRun: boolean): string {
   const name = source === repository ? repository : `${source} as ${repository}`;
   const moved = dryRun
     ? ""
-    : `, ${count(manifests, "manifest")}, ${count(blobs.sent, "blob")} (${formatSize(bytes)})`;
+    : `, ${counted(manifests, "manifest")}, ${counted(blobs.sent, "blob")} (${formatSize(bytes)})`;
   const failed = faults.length > 0 ? `, ${faults.length} failed` : "";
   return `${name}: ${tagsText(report.tags)}${moved}${failed}`;
 }
@@ -83,18 +83,18 @@ function tagsText(tags: RepositoryReport["tags"]): string {
     return of > 0 ? [`${of} ${word}`] : [];
   });
   if (parts.length === 0) return "no tags";
-  return `${count(all, "tag")} (${parts.join(", ")})`;
+  return `${counted(all, "tag")} (${parts.join(", ")})`;
 }
 
 /** The whole report as text. */
-export function reportText(report: ImportReport): string {
+function reportText(report: ImportReport): string {
   const { dryRun, destination, repositories, manifests, blobs, bytes, faults, stopped } = report;
   const begin = dryRun ? "Would import" : "Imported";
   const content = dryRun
     ? ""
-    : `, ${count(manifests, "manifest")}, ${count(blobs.sent + blobs.mounted, "blob")} (${formatSize(bytes)})`;
+    : `, ${counted(manifests, "manifest")}, ${counted(blobs.sent + blobs.mounted, "blob")} (${formatSize(bytes)})`;
   const lines = [
-    `${begin} ${count(repositories, "repository", "repositories")}, ${tagsText(report.tags)}${content} into ${destination}`,
+    `${begin} ${counted(repositories, "repository", "repositories")}, ${tagsText(report.tags)}${content} into ${destination}`,
     ...filesLines(report),
     ...(report.removed > 0 ? [`Removed, as at the source: ${report.removed}`] : []),
     ...report.notes.map((note) => `Note: ${note}`),
@@ -120,11 +120,7 @@ function filesLines({ files, dryRun }: ImportReport): readonly string[] {
   };
   const parts = Object.entries(words).flatMap(([how, word]) => {
     const { blobs, bytes } = files[how as keyof typeof words]; // safe: a key of the table
-    return blobs > 0 ? [`${count(blobs, "blob")} (${formatSize(bytes)}) ${word}`] : [];
+    return blobs > 0 ? [`${counted(blobs, "blob")} (${formatSize(bytes)}) ${word}`] : [];
   });
   return parts.length > 0 ? [`Files: ${parts.join("; ")}`] : [];
-}
-
-function count(number: number, noun: string, plural = `${noun}s`): string {
-  return `${number} ${number === 1 ? noun : plural}`;
 }

@@ -43,3 +43,8 @@ function formatDuration(ms: number): string {
   if (hours < 24 * 365 * 2) return `${Math.floor(hours / 24 / 30)} months`;
   return `${Math.floor(ms / hour / 24 / 365)} years`;
 }
+
+/** How many there are of something: `1 blob`, `2 blobs`. */
+export function counted(count: number, noun: string, plural = `${noun}s`): string {
+  return `${count} ${count === 1 ? noun : plural}`;
+}

@@ -1,6 +1,6 @@
 import type { Fault, VerifyCounts, VerifyPlace } from "../../store/metadata/verification.ts";
 import { formatTable } from "./tables.ts";
-import { formatAge, formatSize } from "./units.ts";
+import { counted, formatAge, formatSize } from "./units.ts";
 
 /** A fault as a server tells it, whose kinds may be newer. */
 type ShownFault = Omit<Fault, "kind" | "repository" | "mended"> & {
@@ -25,16 +25,11 @@ export function describePlace({ stage, counts }: VerifyPlace): string {
 export function describeCounts(counts: VerifyCounts): string {
   const { manifests, tags, links, blobs, bytes, files, faults, mended } = counts;
   const looked = [
-    ...[plural(manifests, "manifest"), plural(tags, "tag"), plural(links, "link")],
-    ...[`${plural(blobs, "blob")} (${formatSize(bytes)})`, plural(files, "file")],
+    ...[counted(manifests, "manifest"), counted(tags, "tag"), counted(links, "link")],
+    ...[`${counted(blobs, "blob")} (${formatSize(bytes)})`, counted(files, "file")],
   ].join(", ");
   if (faults === 0) return `${looked}: nothing is wrong`;
-  return `${looked}: ${plural(faults, "fault")}${mended > 0 ? `, ${mended} mended` : ""}`;
-}
-
-/** `1 blob`, `2 blobs`. */
-export function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+  return `${looked}: ${counted(faults, "fault")}${mended > 0 ? `, ${mended} mended` : ""}`;
 }
 
 /** What a server tells of its verifications. */
@@ -66,7 +61,7 @@ export function formatVerifications({ lostBlobs, verifications }: VerificationSt
       `${counts.mended}`,
     ],
   ]);
-  const lost = lostBlobs > 0 ? `${plural(lostBlobs, "blob")} lost: a push brings each back\n` : "";
+  const lost = lostBlobs > 0 ? `${counted(lostBlobs, "blob")} lost: a push brings each back\n` : "";
   const headers = ["ID", "BY", "BEGAN", "ENDED", "MANIFESTS", "BLOBS", "READ", "FAULTS", "MENDED"];
   return `${formatTable(headers, rows)}${lost}`;
 }

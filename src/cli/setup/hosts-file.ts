@@ -6,7 +6,7 @@ import { changeFile, type PartOfPlan } from "./plan.ts";
 const path = "/etc/hosts";
 
 /** The addresses that a hosts file has for a name, in their order. */
-export function addressesInHosts(text: string, name: string): readonly string[] {
+function addressesInHosts(text: string, name: string): readonly string[] {
   return text.split("\n").flatMap((line) => {
     const [address, ...names] = line.replace(/#.*/, "").trim().split(/\s+/);
     const isNamed = names.some((one) => one.toLowerCase() === name.toLowerCase());

@@ -38,6 +38,11 @@ export interface Target {
   readonly host: string;
 }
 
+/** A registry's name in the name of a file. */
+export function fileNameOf(registry: RegistryName): string {
+  return registry.replace(/[^a-zA-Z0-9.-]/g, "_");
+}
+
 /** Puts parts of a plan together. */
 export function joinParts(parts: readonly PartOfPlan[]): Plan {
   return {

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { RegistryError } from "../../oci/errors.ts";
 import { parseRegistryName, type RegistryName } from "../../oci/references.ts";
 import type { Files } from "./files.ts";
+import { fileNameOf } from "./plan.ts";
 
 const base64 = z.base64().transform((text) => Buffer.from(text, "base64").toString("latin1"));
 
@@ -35,7 +36,7 @@ export interface SetupRecord {
 export const recordFolder = "/var/lib/berth-setup";
 
 export function recordPath(registry: RegistryName): string {
-  return `${recordFolder}/${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.json`;
+  return `${recordFolder}/${fileNameOf(registry)}.json`;
 }
 
 /** What was set up for a registry, if anything was. @throws RegistryError UNSUPPORTED when the file is not what setup writes */

@@ -101,8 +101,7 @@ export function createIngest(folder: string): Ingest {
           return await fill(left, { ...shared, bodyFrom: resume });
         } catch (error) {
           // What was left may have been damaged by a crash: the blob is asked for from its beginning.
-          if (!isRegistryError(error, "DIGEST_INVALID") && !isRegistryError(error, "SIZE_INVALID"))
-            throw error;
+          if (!isRegistryError(error, "DIGEST_INVALID", "SIZE_INVALID")) throw error;
         }
         return fill(ownPath(digest), { ...shared, bodyFrom: () => reopen(0, optionsOf) });
       }

@@ -81,11 +81,7 @@ export async function isFound(resolved: Promise<Descriptor>): Promise<boolean> {
     await resolved;
     return true;
   } catch (error) {
-    const isMissing =
-      isRegistryError(error, "BLOB_UNKNOWN") ||
-      isRegistryError(error, "MANIFEST_UNKNOWN") ||
-      isRegistryError(error, "NAME_UNKNOWN");
-    if (isMissing) return false;
+    if (isRegistryError(error, "BLOB_UNKNOWN", "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) return false;
     throw error;
   }
 }

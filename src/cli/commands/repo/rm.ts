@@ -2,6 +2,7 @@ import { familiarName } from "../../../oci/references.ts";
 import { type Context, defineCommand, UsageError } from "../../command.ts";
 import { parseRepository } from "../../operands.ts";
 import { writeJson } from "../../output/json.ts";
+import { counted } from "../../output/units.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
 import { planRepositoryRemoval, type RepositoryRemoval, removeManifests } from "../../repository-removal.ts";
 
@@ -58,9 +59,5 @@ async function isConfirmed(
 }
 
 function describe({ tags, manifests }: RepositoryRemoval): string {
-  return `${count(tags.length, "tag")} and ${count(manifests.length, "manifest")}`;
-}
-
-function count(number: number, noun: string): string {
-  return `${number} ${noun}${number === 1 ? "" : "s"}`;
+  return `${counted(tags.length, "tag")} and ${counted(manifests.length, "manifest")}`;
 }

@@ -11,7 +11,8 @@ import { dataFlag, withDataFolder } from "../../data-folders.ts";
 import { parseRegistry } from "../../operands.ts";
 import { printWarning } from "../../output/messages.ts";
 import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
-import { describeCounts, describeFault, describePlace, plural } from "../../output/verification.ts";
+import { counted } from "../../output/units.ts";
+import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
 import { parseRate, rateFlag } from "../../rates.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
 
@@ -109,7 +110,7 @@ function sayFault(progress: WorkProgress, fault: Fault): void {
 }
 
 function sayAnew(progress: WorkProgress, faults: number): void {
-  const text = `The last verification was broken off and had left ${plural(faults, "fault")} as found: beginning anew to mend`;
+  const text = `The last verification was broken off and had left ${counted(faults, "fault")} as found: beginning anew to mend`;
   progress.say({ text, json: { state: "anew", faults } });
 }
 

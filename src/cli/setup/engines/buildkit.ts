@@ -33,10 +33,10 @@ export const buildkit: Engine = {
     return add(machine, target, ["http = true"], `BuildKit speaks plain HTTP with ${target.registry}`);
   },
   outlook(target, served, machine) {
-    const own = tomlAt(settings(machine), "registry", target.registry);
-    if (served.scheme === "http" && tomlAt({ own }, "own", "http") === true)
+    const known = settings(machine);
+    if (served.scheme === "http" && tomlAt(known, "registry", target.registry, "http") === true)
       return { kind: "works", because: `${settingsFile} allows plain HTTP with it` };
-    const files = tomlAt({ own }, "own", "ca");
+    const files = tomlAt(known, "registry", target.registry, "ca");
     const authorities = Array.isArray(files) ? files.filter((file) => typeof file === "string") : [];
     return outlookByFiles(
       "BuildKit",

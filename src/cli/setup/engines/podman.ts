@@ -1,6 +1,6 @@
 import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
-import { changeFile, type Target } from "../plan.ts";
+import { changeFile, fileNameOf, type Target } from "../plan.ts";
 import { authorityPath, type Engine, outlookByFiles } from "./engine.ts";
 import { parseToml } from "./toml.ts";
 
@@ -47,7 +47,7 @@ export const podman: Engine = {
 };
 
 function ownFile({ registry }: Target): string {
-  return `/etc/containers/registries.conf.d/berth-${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.conf`;
+  return `/etc/containers/registries.conf.d/berth-${fileNameOf(registry)}.conf`;
 }
 
 function isInsecure(target: Target, machine: Machine): boolean {

@@ -1,5 +1,5 @@
 import { hasProgram, type Machine } from "../machine.ts";
-import { changeFile, type PlannedCommand } from "../plan.ts";
+import { changeFile, fileNameOf, type PlannedCommand } from "../plan.ts";
 import type { Engine } from "./engine.ts";
 
 /** How kinds of system take an authority: the first whose folder and program are there. */
@@ -31,7 +31,7 @@ export const system: Engine = {
   trust({ registry }, authority, machine) {
     const kind = kindOf(machine);
     if (!kind) return {};
-    const path = `${kind.folder}/berth-${registry.replace(/[^a-zA-Z0-9.-]/g, "_")}.${kind.ending}`;
+    const path = `${kind.folder}/berth-${fileNameOf(registry)}.${kind.ending}`;
     const files = changeFile(machine, path, authority, `the system trusts the authority of ${registry}`);
     return files.length > 0 ? { files, commands: [commandOf(kind)] } : {};
   },
