@@ -2,7 +2,6 @@ import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import { dirname, join } from "node:path";
 import { getCACertificates } from "node:tls";
-import { axios, Client, crypto as keys } from "acme-client";
 import { SettingsError } from "../settings.ts";
 import { factsOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeWhole } from "./files.ts";
@@ -22,6 +21,7 @@ export async function renewByAcme(
 ): Promise<Date | undefined> {
   const old = await readIfThere(files.certificate);
   if (old !== undefined && isGood(old, acme.domains, now)) return undefined;
+  const { crypto: keys } = await import("acme-client"); // loaded late: most starts find a good certificate
   const folder = dirname(files.certificate);
   await makeFolder(folder);
   const accountFile = join(folder, "account.key");
@@ -43,6 +43,7 @@ function isGood(certificate: string, domains: readonly string[], now: Date): boo
 }
 
 async function order(acme: AcmeSettings, accountKey: string, serverKey: string): Promise<string> {
+  const { axios, Client, crypto: keys } = await import("acme-client");
   const { domains, directory, email, listen, "ca-file": caFile } = acme;
   const ca =
     caFile === undefined ? undefined : [...getCACertificates("default"), readFileSync(caFile, "utf8")];

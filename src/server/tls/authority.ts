@@ -15,6 +15,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
+import { certificateDays } from "./certificates.ts";
 import { suffixesFor, type TlsNames } from "./names.ts";
 
 /** A certificate and its key, both PEM. */
@@ -26,8 +27,6 @@ export interface KeyedCertificate {
 const algorithm = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" } as const;
 const dayMs = 86_400_000;
 const authorityDays = 3650;
-/** How long a server's certificate lasts. It is renewed when a third of that is left. */
-export const certificateDays = 90;
 /** Clocks of clients may be behind by this much. */
 const slackMs = 3_600_000;
 const nameConstraintsId = "2.5.29.30";

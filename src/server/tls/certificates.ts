@@ -1,6 +1,9 @@
 import { createHash, X509Certificate } from "node:crypto";
 import { type TlsNames, tlsNames } from "./names.ts";
 
+/** How long a server's certificate lasts. It is renewed when a third of that is left. */
+export const certificateDays = 90;
+
 /** What a certificate says of itself. */
 export interface CertificateFacts {
   readonly names: TlsNames;

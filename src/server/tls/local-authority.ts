@@ -1,15 +1,8 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
-import {
-  certificateDays,
-  issueCertificate,
-  type KeyedCertificate,
-  makeAuthority,
-  makeServerKey,
-  suffixesOf,
-} from "./authority.ts";
-import { factsOf, fingerprintOf } from "./certificates.ts";
+import type { KeyedCertificate } from "./authority.ts";
+import { type CertificateFacts, certificateDays, factsOf, fingerprintOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeWhole } from "./files.ts";
 import { namesOfThisMachine, refusedNames, type TlsNames, tlsNames, unionOf } from "./names.ts";
 import { authorityFile, localTls } from "./settings.ts";
@@ -40,6 +33,7 @@ export async function setUpLocalTls(
   await makeFolder(folder);
   const known = isNew ? undefined : await readAuthority(folder);
   const names = unionOf(wanted, namesOfThisMachine());
+  const { makeAuthority, suffixesOf } = await loadAuthority();
   const authority = known ?? (await makeAuthority(names, now));
   const refused = refusedNames(wanted, suffixesOf(authority.certificate));
   if (refused.length > 0) {
@@ -79,18 +73,13 @@ async function certify(
   const old = await readIfThere(files.certificate);
   const key = await readIfThere(files.key);
   const facts = old === undefined ? undefined : factsOf(old);
+  const isFresh = old !== undefined && key !== undefined && !isDue(old, authority.certificate, now);
+  if (facts && isFresh && hasAll(facts.names, wanted)) return kept(facts, fingerprint);
+  const { issueCertificate, makeServerKey, suffixesOf } = await loadAuthority();
   const all = facts ? unionOf(facts.names, wanted) : wanted;
   const refused = new Set(refusedNames(all, suffixesOf(authority.certificate)));
   const names = tlsNames([...all.dns.filter((name) => !refused.has(name)), ...all.addresses]);
-  if (
-    old !== undefined &&
-    key !== undefined &&
-    facts &&
-    !isDue(old, authority.certificate, now) &&
-    hasAll(facts.names, names)
-  ) {
-    return { certificate: "kept", names: facts.names, ends: facts.ends, fingerprint };
-  }
+  if (facts && isFresh && hasAll(facts.names, names)) return kept(facts, fingerprint);
   const serverKey = key ?? (await makeServerKey());
   const certificate = await issueCertificate(authority, serverKey, names, now);
   // The key stays when there is one, so that a server that reads both meanwhile reads what belongs together.
@@ -98,6 +87,13 @@ async function certify(
   await writeWhole(files.certificate, certificate, 0o644);
   const { ends } = factsOf(certificate);
   return { certificate: old === undefined ? "made" : "renewed", names, ends, fingerprint };
+}
+
+/** What makes certificates is loaded late: most starts find a good one. */
+const loadAuthority = () => import("./authority.ts");
+
+function kept({ names, ends }: CertificateFacts, fingerprint: string): Omit<LocalTls, "authority"> {
+  return { certificate: "kept", names, ends, fingerprint };
 }
 
 function isDue(certificate: string, authority: string, now: Date): boolean {
