@@ -7,9 +7,9 @@ import { algorithmOf, type Digest } from "../oci/digests.ts";
 import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { errorCode, unlinkIfThere } from "../registry/files/durable.ts";
-import { hashFile } from "../registry/files/hash-file.ts";
+import { digestOfFile } from "../registry/files/hash-file.ts";
 import { asStorageError } from "../registry/files/receive.ts";
-import { createHasher, digestOf } from "../registry/hash.ts";
+import { digestOf } from "../registry/hash.ts";
 import type { OperationOptions } from "../registry/registry.ts";
 import { type BlobPlace, storeFile } from "./blobs/place.ts";
 import { smallBlobSize } from "./metadata/metadata.ts";
@@ -77,7 +77,8 @@ export function createLocalFiles(
       const how = await bring(path, target);
       file = await open(target, "r");
       await checkSize(file, path, expected);
-      if (!trusts) await checkDigest(file, path, expected.digest, options);
+      const { digest } = expected;
+      if (!trusts) refuseOther(path, digest, await digestOfFile(file, algorithmOf(digest), options));
       await storeFile(place, repository, { ...expected, path: target, fd: file.fd }, 0);
       return how;
     } catch (error) {
@@ -85,7 +86,6 @@ export function createLocalFiles(
     } finally {
       await file?.close();
       await unlinkIfThere(target);
-      await unlinkIfThere(`${target}.whole`); // renamed over another name of the same file, it stays
     }
   };
 
@@ -115,17 +115,6 @@ async function checkSize(file: FileHandle, path: string, { digest, size }: Expec
     "SIZE_INVALID",
     `${path} is ${fault}: it has ${found} bytes, blob ${digest} has ${size}`,
   );
-}
-
-async function checkDigest(
-  file: FileHandle,
-  path: string,
-  digest: Digest,
-  options: OperationOptions,
-): Promise<void> {
-  const hasher = createHasher(algorithmOf(digest));
-  await hashFile(file, hasher, options);
-  refuseOther(path, digest, hasher.digest());
 }
 
 function refuseOther(path: string, digest: Digest, found: Digest): void {

@@ -22,6 +22,7 @@ import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import type { TagPolicies } from "./metadata/tag-policy.ts";
 import { createPullMemory, type PullMemory } from "./pulls.ts";
 import { createReserve, withReserve } from "./reserve.ts";
+import { toldOnce } from "./told-once.ts";
 import { createUploadFiles, type UploadFiles } from "./upload-files.ts";
 import { createUploads } from "./uploads.ts";
 
@@ -147,13 +148,10 @@ type Blobs = Pick<Registry, "getBlob" | "resolveBlob" | "mountBlob" | "deleteBlo
  * told that a blob exists does not send it.
  */
 function createBlobs(metadata: Metadata, blobs: BlobFiles, troubled: (what: string) => void): Blobs {
-  const told = new Set<Digest>();
+  const tell = toldOnce(troubled);
   const isThere = ({ digest, size, hasFile }: StoredBlob): boolean => {
     if (!hasFile || blobs.isThere(digest, size)) return true;
-    if (told.size < mostTold && !told.has(digest)) {
-      told.add(digest);
-      troubled(`the file of blob ${digest} is lost or does not have its ${size} bytes`);
-    }
+    tell(`the file of blob ${digest} is lost or does not have its ${size} bytes`);
     return false;
   };
   const orUnknown = (
@@ -191,9 +189,6 @@ function createBlobs(metadata: Metadata, blobs: BlobFiles, troubled: (what: stri
     deleteBlob: (repository, digest) => metadata.deleteBlob(repository, digest),
   };
 }
-
-/** Of so many blobs it is told that they are lost. */
-const mostTold = 1000;
 
 type Manifests = Pick<
   Registry,

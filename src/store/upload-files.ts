@@ -5,6 +5,7 @@ import { RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { errorCode, unlinkIfThere } from "../registry/files/durable.ts";
 import { asStorageError } from "../registry/files/receive.ts";
+import { toldOnce } from "./told-once.ts";
 import { createOwnClaims, createSharedClaims, type DigestNote, noteEnding } from "./upload-claims.ts";
 
 /** Upload sessions as files: the name is `<id>.<hash of the repository>`, the length is the offset. */
@@ -57,9 +58,6 @@ export interface UploadFilesOptions {
 
 /** In the names of files that are being imported. */
 export const importEnding = ".import";
-
-/** So many troubles are told, each once. */
-const mostTold = 1000;
 
 const idShape = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
@@ -114,7 +112,7 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
     };
   };
   /** Whether it is gone: one that cannot be removed is told of once, and holds up no other. */
-  const told = new Set<string>();
+  const tell = toldOnce(troubled);
   const giveUp = async (path: string, isLeaving: boolean): Promise<boolean> => {
     try {
       if (isLeaving) await leaving?.(path);
@@ -123,11 +121,7 @@ export function createUploadFiles(options: UploadFilesOptions): UploadFiles {
     } catch (error) {
       if (errorCode(error) === "ENOENT") return false; // likewise
       const why = error instanceof Error ? error.message : String(error);
-      const what = `the expired upload ${path} cannot be removed, and is tried again later: ${why}`;
-      if (told.size < mostTold && !told.has(what)) {
-        told.add(what);
-        troubled(what);
-      }
+      tell(`the expired upload ${path} cannot be removed, and is tried again later: ${why}`);
       return false;
     }
   };

@@ -6,7 +6,7 @@ import { algorithmOf, type Digest, type DigestAlgorithm } from "../oci/digests.t
 import { isRegistryError, RegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import { unlinkIfThere } from "../registry/files/durable.ts";
-import { hashFile } from "../registry/files/hash-file.ts";
+import { digestOfFile } from "../registry/files/hash-file.ts";
 import { asStorageError, interrupted, receive } from "../registry/files/receive.ts";
 import { createHasher, digestOf, type Hasher } from "../registry/hash.ts";
 import type { AppendOptions, BlobWriter, UploadSession, UploadWriter } from "../registry/registry.ts";
@@ -235,11 +235,4 @@ async function readWhole(handle: FileHandle, size: number): Promise<Uint8Array> 
   const bytes = new Uint8Array(size);
   await handle.read(bytes, 0, size, 0);
   return bytes;
-}
-
-/** The digest of an open file, read from its beginning. */
-export async function digestOfFile(handle: FileHandle, algorithm: DigestAlgorithm): Promise<Digest> {
-  const hasher = createHasher(algorithm);
-  await hashFile(handle, hasher);
-  return hasher.digest();
 }

@@ -4,7 +4,7 @@ import { readFile, rmdir, stat, unlink, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
-import { errorCode } from "../../registry/files/durable.ts";
+import { errorCode, unlinkIfThere } from "../../registry/files/durable.ts";
 import { ensureFolderFor } from "./files.ts";
 
 /** A lock that is held. */
@@ -138,13 +138,5 @@ async function readIfThere(path: string): Promise<string | undefined> {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return undefined;
     throw error;
-  }
-}
-
-async function unlinkIfThere(path: string): Promise<void> {
-  try {
-    await unlink(path);
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
   }
 }

@@ -1,5 +1,6 @@
 import type { FileHandle } from "node:fs/promises";
-import type { Hasher } from "../hash.ts";
+import type { Digest, DigestAlgorithm } from "../../oci/digests.ts";
+import { createHasher, type Hasher } from "../hash.ts";
 
 const pieceSize = 1024 * 1024;
 
@@ -25,4 +26,15 @@ export async function hashFile(
     position += bytesRead;
     await pace?.(bytesRead);
   }
+}
+
+/** The digest of an open file, read from its beginning. */
+export async function digestOfFile(
+  handle: FileHandle,
+  algorithm: DigestAlgorithm,
+  options: HashFileOptions = {},
+): Promise<Digest> {
+  const hasher = createHasher(algorithm);
+  await hashFile(handle, hasher, options);
+  return hasher.digest();
 }

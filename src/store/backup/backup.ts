@@ -67,15 +67,10 @@ async function addPoint(
   await metadata.backup.copyInto(made.database);
   const snapshot = openSnapshot(made.database);
   try {
-    const lost: Digest[] = [];
-    const counts = await copyBlobs({
+    const { counts, lost } = await copyBlobs({
       ...options,
       ...{ pages: snapshot.pages(), total: snapshot.total, from: blobs },
       to: createBlobFiles(blobFolderOf(target)),
-      onFault(fault) {
-        lost.push(fault.subject as Digest); // safe: `copyBlobs` tells of blobs by their digests
-        options.onFault(fault);
-      },
     });
     await requireHold();
     return { point: await publish(made, counts, lost), counts };

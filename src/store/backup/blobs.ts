@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import type { Digest } from "../../oci/digests.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import { makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
 import type { BlobFiles } from "../blobs/files.ts";
@@ -32,18 +33,26 @@ export interface CopyBlobsOptions {
   readonly onProgress: (counts: CopyCounts) => void;
 }
 
+/** What became of blobs. */
+export interface CopiedBlobs {
+  readonly counts: CopyCounts;
+  /** Those that could not be copied. */
+  readonly lost: readonly Digest[];
+}
+
 /** Files that are copied at once: the disk syncs some while others are read. */
 const concurrency = 4;
 
 /**
  * Copies blobs that are not there yet, and verifies them. What cannot be copied is told, and the rest is copied. Resolves
- * when all of it is durable.
+ * to what is lost so when all else is durable.
  * @throws as `copyVerified`
  */
-export async function copyBlobs(options: CopyBlobsOptions): Promise<CopyCounts> {
+export async function copyBlobs(options: CopyBlobsOptions): Promise<CopiedBlobs> {
   const { pages, from, to, signal, onFault, onProgress } = options;
   const pacer = createPacer(options.bytesPerSecond, signal);
   const folders = new Set<string>();
+  const lost: Digest[] = [];
   const counts = { ...options.total, copied: 0, copiedBytes: 0, present: 0, faults: 0 };
   const onBytes = (bytes: number): void => {
     counts.copiedBytes += bytes;
@@ -64,11 +73,12 @@ export async function copyBlobs(options: CopyBlobsOptions): Promise<CopyCounts> 
       const wrong = await copyVerified(from.pathOf(digest), path, content, { pacer, signal, onBytes });
       if (wrong) {
         counts.faults++;
+        lost.push(digest);
         onFault({ ...wrong, subject: digest });
       } else counts.copied++;
       onProgress(counts);
     });
   }
   for (const folder of folders) await syncFolder(folder);
-  return { ...counts };
+  return { counts: { ...counts }, lost };
 }

@@ -9,7 +9,7 @@ import { restoreMark, takeLock } from "../lock.ts";
 import { openSqliteMetadata } from "../metadata/sqlite/sqlite.ts";
 import type { Fault } from "../metadata/verification.ts";
 import { createPacer } from "../verify/pacing.ts";
-import { type CopyCounts, copyBlobs } from "./blobs.ts";
+import { type CopiedBlobs, type CopyCounts, copyBlobs } from "./blobs.ts";
 import { copyVerified } from "./copying.ts";
 import { damagedMetadata, requireWholeMetadata } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
@@ -71,8 +71,7 @@ export async function restore(options: RestoreOptions): Promise<CopyCounts> {
     await writeFile(marker, JSON.stringify({ point: point.name }), { flush: true });
     await syncFolder(folder);
     await makeDurableFolder(join(folder, "blobs"));
-    const lost: Digest[] = [];
-    const counts = await restoreBlobs(options, lost);
+    const { counts, lost } = await restoreBlobs(options);
     await restoreMetadata(options, lost);
     await unlinkIfThere(marker);
     await syncFolder(folder);
@@ -87,8 +86,8 @@ export async function restore(options: RestoreOptions): Promise<CopyCounts> {
   }
 }
 
-async function restoreBlobs(options: RestoreOptions, lost: Digest[]): Promise<CopyCounts> {
-  const { target, point, folder, onFault } = options;
+async function restoreBlobs(options: RestoreOptions): Promise<CopiedBlobs> {
+  const { target, point, folder } = options;
   const snapshot = openSnapshot(point.database);
   try {
     return await copyBlobs({
@@ -96,10 +95,6 @@ async function restoreBlobs(options: RestoreOptions, lost: Digest[]): Promise<Co
       ...{ pages: snapshot.pages(), total: snapshot.total },
       from: createBlobFiles(blobFolderOf(target)),
       to: createBlobFiles(join(folder, "blobs")),
-      onFault(fault) {
-        lost.push(fault.subject as Digest); // safe: `copyBlobs` tells of blobs by their digests
-        onFault(fault);
-      },
     });
   } finally {
     snapshot.close();

@@ -54,8 +54,11 @@ export function createBlobFiles(root: string): BlobFiles {
         const whole = `${path}.whole`;
         await unlinkIfThere(whole);
         await link(path, whole);
-        await rename(whole, target);
-        await unlinkIfThere(whole); // of one and the same file, the rename did nothing
+        try {
+          await rename(whole, target);
+        } finally {
+          await unlinkIfThere(whole); // it failed, or did nothing for one and the same file
+        }
         await Promise.all([syncFolder(folder), nameFolder(folder)]);
       } else {
         await Promise.all([syncFile(fd), syncFolder(folder), nameFolder(folder)]);

@@ -1,7 +1,7 @@
 import { open, stat } from "node:fs/promises";
 import { errorCode } from "../../registry/files/durable.ts";
+import { digestOfFile } from "../../registry/files/hash-file.ts";
 import type { CollectionMetadata } from "../metadata/collection.ts";
-import { digestOfFile } from "../uploads.ts";
 import type { BlobFiles } from "./files.ts";
 
 /**

@@ -5,6 +5,7 @@ import { type Digest, encodedOf } from "../../oci/digests.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import { errorCode, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
 import type { RemovedFile } from "../metadata/collection.ts";
+import { toldOnce } from "../told-once.ts";
 
 /**
  * Removes blobs' files in two steps: the first is quick enough to stand inside a transaction. A file that cannot be
@@ -21,8 +22,6 @@ export interface FileRemoval {
 
 /** How many files are deleted at once: a large one takes the system some time. */
 const concurrency = 4;
-/** So many troubles are told, each once. */
-const mostTold = 1000;
 
 /**
  * @param folder where files are between the two steps, on the file system of the blobs
@@ -34,14 +33,10 @@ export function createFileRemoval(
   troubled: (what: string) => void,
 ): FileRemoval {
   const takenPath = ({ id, digest }: RemovedFile): string => join(folder, `${encodedOf(digest)}.${id}`);
-  const told = new Set<string>();
+  const tellOnce = toldOnce(troubled);
   const tell = (path: string, error: unknown): false => {
     const why = error instanceof Error ? error.message : String(error);
-    const what = `${path} cannot be removed, see what is in its way: it is tried again later: ${why}`;
-    if (told.size < mostTold && !told.has(what)) {
-      told.add(what);
-      troubled(what);
-    }
+    tellOnce(`${path} cannot be removed, see what is in its way: it is tried again later: ${why}`);
     return false;
   };
   const unlinked = (path: string): Promise<boolean> =>

@@ -28,20 +28,17 @@ export async function planCollection(
   metadata: CollectionMetadata,
   rules: CollectionRules,
 ): Promise<CollectionPlan> {
+  // Those whose rows are gone already, and whose files are not.
+  const { files, fileBytes } = await metadata.backlog();
+  const waiting = await metadata.listRemovedFiles(mostNamed);
+  const first: PlannedBlob[] = waiting.map(({ digest, size }) => ({ digest, size }));
+  let [blobs, bytes] = [files, fileBytes];
   const seen = new Set<number>();
-  const first: PlannedBlob[] = [];
-  let blobs = 0;
-  let bytes = 0;
   const take = ({ digest, size }: PlannedBlob): void => {
     blobs++;
     bytes += size;
     if (first.length < mostNamed) first.push({ digest, size });
   };
-  // Those whose rows are gone already, and whose files are not.
-  const { files, fileBytes } = await metadata.backlog();
-  for (const file of await metadata.listRemovedFiles(mostNamed)) take(file);
-  blobs = files;
-  bytes = fileBytes;
   for (let next: string | undefined = ""; next !== undefined; ) {
     const page = await metadata.listCandidates(rules, next, pageSize);
     for (const id of page.blobs) {

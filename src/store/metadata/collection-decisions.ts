@@ -51,14 +51,9 @@ export interface BlobFacts {
 
 /** What becomes of a blob. */
 export type BlobFate =
-  | { readonly kind: "kept"; readonly by: readonly LinkFacts[] }
+  | { readonly kind: "kept" }
   /** Nothing needs it; it goes at the first run from `at` on. */
-  | {
-      readonly kind: "goes";
-      readonly at: Date;
-      readonly held: readonly LinkFacts[];
-      readonly restorable: readonly RemovedUse[];
-    };
+  | { readonly kind: "goes"; readonly at: Date };
 
 /** What of one repository's claim on a blob is known in the transaction that decides. */
 export interface ReviewedLink {
@@ -83,14 +78,12 @@ export function reviewLink(link: ReviewedLink, now: number): "named" | "waits" |
 /** What becomes of a blob, for people and for plans: the same as reviews of all its links lead to. */
 export function fateOf({ links, removedUses }: BlobFacts, { graceMs }: CollectionRules): BlobFate {
   const present = links.filter(({ isDeleted }) => !isDeleted);
-  const by = present.filter(({ manifest }) => manifest !== undefined);
-  if (by.length > 0) return { kind: "kept", by };
-  const held = present.filter(({ heldUntil }) => heldUntil !== undefined);
+  if (present.some(({ manifest }) => manifest !== undefined)) return { kind: "kept" };
   const times = [
-    ...held.map(({ heldUntil }) => heldUntil?.getTime() ?? 0),
+    ...present.map(({ heldUntil }) => heldUntil?.getTime() ?? 0),
     ...removedUses.map(({ removedAt }) => removedAt.getTime() + graceMs),
   ];
-  return { kind: "goes", at: new Date(Math.max(0, ...times)), held, restorable: removedUses };
+  return { kind: "goes", at: new Date(Math.max(0, ...times)) };
 }
 
 /** A manifest in one repository, there or removed. */
