@@ -1,6 +1,6 @@
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { type BackgroundProcess, startProcess, succeed } from "../tests/fixtures/processes.ts";
+import { type BackgroundProcess, freePort, startProcess, succeed } from "../tests/fixtures/processes.ts";
 import { programPath } from "../tests/programs.ts";
 
 /** A server that is measured. */
@@ -93,13 +93,6 @@ async function start(
     if (answered) return { name, url, process, startedInMs: performance.now() - began };
     await Bun.sleep(1);
   }
-}
-
-function freePort(): number {
-  const probe = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response() });
-  const { port = 0 } = probe;
-  probe.stop(true);
-  return port;
 }
 
 /** Seconds of processor time that a process and its children have used. */

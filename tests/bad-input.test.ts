@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { once } from "node:events";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { berthProgram } from "./fixtures/command-lines.ts";
+import { mayMount } from "./fixtures/disks.ts";
 import { startGate } from "./fixtures/gates.ts";
 import { attempt, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
@@ -271,9 +271,6 @@ describe("what was interrupted", () => {
       await other.stop();
     }
   });
-
-  // Root of a container often may not mount.
-  const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
 
   test.skipIf(!mayMount)(
     "pull leaves no image when the disk is full, and goes on when there is room (needs root that may mount)",

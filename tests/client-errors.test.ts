@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import {
@@ -20,13 +19,12 @@ import {
 } from "../src/registry/contract/fixtures.ts";
 import { copy, createMemoryRegistry } from "../src/registry/index.ts";
 import { streamOf } from "../src/registry/streams.ts";
+import { mayMount } from "./fixtures/disks.ts";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { makeCertificate } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
 
-// Root of a container often may not mount.
-const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
 const [one, two] = tags("1.0", "2.0") as [Tag, Tag]; // safe: two names give two tags
 const password = "correct horse battery staple";
 const admin: Credentials = { username: "admin", password };

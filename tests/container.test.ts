@@ -16,7 +16,7 @@ import { piecesOf } from "../src/registry/pieces.ts";
 import { bytesOf, joinChunks } from "../src/registry/streams.ts";
 import { type DockerEngine, startDockerEngine } from "./fixtures/docker-engine.ts";
 import { runGuide } from "./fixtures/guides.ts";
-import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { freePort, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
@@ -211,9 +211,7 @@ describe.skipIf(!isDebian)("npm run image", () => {
 
     beforeAll(async () => {
       engine = await startDockerEngine();
-      const probe = Bun.serve({ port: 0, hostname: "127.0.0.1", fetch: () => new Response() });
-      host = `127.0.0.1:${probe.port}`;
-      await probe.stop(true);
+      host = `127.0.0.1:${freePort()}`;
     });
     afterAll(() => engine?.stop());
 

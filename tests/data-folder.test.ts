@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { chown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { berthProgram } from "./fixtures/command-lines.ts";
 import { attempt, makeTemporaryFolder } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 
-const main = join(import.meta.dir, "..", "src", "cli", "main.ts");
 const isRoot = process.getuid?.() === 0;
 const nobody = 65534;
 let folder: string;
@@ -15,13 +15,13 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 const serve = (data: string) =>
-  attempt(process.execPath, [main, "serve", "--listen", "127.0.0.1:0", "--data", data]);
+  attempt(process.execPath, [berthProgram, "serve", "--listen", "127.0.0.1:0", "--data", data]);
 
 /** As root whom file permissions hold back like anybody else. */
 async function serveHeldBack(data: string) {
   const without = "-dac_override,-dac_read_search";
   const args = [`--bounding-set=${without}`, `--inh-caps=${without}`, process.execPath];
-  return attempt("setpriv", [...args, main, "serve", "--listen", "127.0.0.1:0", "--data", data]);
+  return attempt("setpriv", [...args, berthProgram, "serve", "--listen", "127.0.0.1:0", "--data", data]);
 }
 
 describe("the data folder of berth serve", () => {

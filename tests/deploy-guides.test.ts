@@ -1,11 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmod, cp, mkdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { berthProgram } from "./fixtures/command-lines.ts";
 import { startDockerEngine } from "./fixtures/docker-engine.ts";
-import { runGuide } from "./fixtures/guides.ts";
+import { installBerth, runGuide } from "./fixtures/guides.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
-import { makeTemporaryFolder } from "./fixtures/processes.ts";
+import { freePort, makeTemporaryFolder } from "./fixtures/processes.ts";
 import { isAvailable } from "./programs.ts";
 
 setDefaultTimeout(60_000);
@@ -17,24 +16,14 @@ let env: Record<string, string | undefined>;
 
 beforeAll(async () => {
   folder = await makeTemporaryFolder();
-  const program = join(folder, "bin", "berth");
-  await mkdir(join(folder, "bin"));
-  await Bun.write(program, `#!/bin/sh\nexec '${process.execPath}' '${berthProgram}' "$@"\n`);
-  await chmod(program, 0o755);
   env = {
-    PATH: `${join(folder, "bin")}:${process.env.PATH}:/usr/sbin:/sbin`,
+    PATH: `${await installBerth(folder)}:/usr/sbin:/sbin`,
     ...{ HOME: folder, XDG_DATA_HOME: undefined, XDG_RUNTIME_DIR: undefined, REGISTRY_AUTH_FILE: undefined },
   };
 });
 afterAll(() => rm(folder, { recursive: true, force: true }));
 
-/** A place of 127.0.0.1 that nobody listens on. */
-function freePlace(): string {
-  const probe = Bun.listen({ hostname: "127.0.0.1", port: 0, socket: { data() {} } });
-  const { port } = probe;
-  probe.stop(true);
-  return `127.0.0.1:${port}`;
-}
+const freePlace = () => `127.0.0.1:${freePort()}`;
 
 test.skipIf(!isAvailable("dockerd", "docker"))(
   "docs/five-minutes.md does and prints what it says",

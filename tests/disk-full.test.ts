@@ -1,26 +1,11 @@
 import { expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { rm, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { fillDisk, mayMount } from "./fixtures/disks.ts";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
-import { missingOf, type PushedImage, PushRefused, pushBlob, pushImage } from "./fixtures/pushes.ts";
+import { missingOf, type PushedImage, pushBlob, pushImage } from "./fixtures/pushes.ts";
 import { startBerth } from "./fixtures/registries.ts";
-
-// Root of a container often may not mount.
-const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
-
-/** Pushes images until the disk is full. Resolves to the refusal. */
-async function fill(url: string, pushed: PushedImage[], layerSize: number): Promise<PushRefused> {
-  for (;;) {
-    try {
-      pushed.push(await pushImage(url, "disk/full", `image-${pushed.length}`, [layerSize]));
-    } catch (error) {
-      if (error instanceof PushRefused) return error;
-      throw error;
-    }
-  }
-}
 
 async function missingOfAll(url: string, images: readonly PushedImage[]): Promise<readonly string[]> {
   return (await Promise.all(images.map((image) => missingOf(url, image)))).flat();
@@ -37,7 +22,7 @@ test.skipIf(!mayMount)(
       try {
         const pushed: PushedImage[] = [];
         for (const layerSize of [2_000_000, 100_000, 4000]) {
-          const refused = await fill(berth.url, pushed, layerSize);
+          const refused = await fillDisk(berth.url, pushed, layerSize);
           expect(refused.status).toBe(507);
           expect(JSON.parse(refused.message).errors[0]).toMatchObject({
             code: "STORAGE_FULL",

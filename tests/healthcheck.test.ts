@@ -1,13 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { runBerth } from "./fixtures/command-lines.ts";
+import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { makeCertificate } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
 
-const main = join(import.meta.dir, "..", "src", "cli", "main.ts");
 let folder: string;
 
 beforeAll(async () => {
@@ -48,7 +47,7 @@ describe("berth healthcheck", () => {
       const { file } = await makeCertificate(folder, "registry", "DNS:registry.test");
       const data = join(folder, "tls");
       const files = ["--tls-certificate", file, "--tls-key", file.replace(/\.\w+$/, ".key")];
-      const args = [main, "serve", "--listen", "0.0.0.0:0", "--data", data, ...files];
+      const args = [berthProgram, "serve", "--listen", "0.0.0.0:0", "--data", data, ...files];
       const berth = startProcess(process.execPath, args);
       await berth.waitForOutput(/docker pull/);
       const { exitCode, stdout } = await runBerth(["healthcheck", "--data", data, "--json"]);

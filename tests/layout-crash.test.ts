@@ -1,5 +1,4 @@
 import { expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { openLayout } from "../src/layout/layout.ts";
@@ -16,6 +15,7 @@ import {
   tags,
 } from "../src/registry/contract/fixtures.ts";
 import { streamOf } from "../src/registry/streams.ts";
+import { mayMount } from "./fixtures/disks.ts";
 import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 
 const kills = 30;
@@ -88,9 +88,6 @@ test(`a layout keeps every acknowledged push when processes that write to it are
     await rm(folder, { recursive: true });
   }
 }, 120_000);
-
-// Root of a container often may not mount.
-const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
 
 test.skipIf(!mayMount)(
   "a layout refuses pushes and loses nothing when its disk is full, and takes them when there is room again (needs root that may mount)",

@@ -1,12 +1,11 @@
 import { afterAll, beforeAll, describe, setDefaultTimeout, test } from "bun:test";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createClient } from "../src/client/client.ts";
 import { parseRepositoryName } from "../src/oci/names.ts";
 import { bytesFor, pushImage, pushIndex, tags } from "../src/registry/contract/fixtures.ts";
 import { digestOf } from "../src/registry/hash.ts";
-import { berthProgram } from "./fixtures/command-lines.ts";
-import { runGuide } from "./fixtures/guides.ts";
+import { installBerth, runGuide } from "./fixtures/guides.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { isAvailable } from "./programs.ts";
@@ -19,6 +18,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("docs/moving-from-ano
   let folder: string;
   let old: RunningRegistry;
   let berth: RunningRegistry;
+  let path: string;
 
   beforeAll(async () => {
     folder = await makeTemporaryFolder();
@@ -43,10 +43,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("docs/moving-from-ano
     });
     await pushImage(client, parseRepositoryName("web"), partsOf("s390x", bytesFor(4), "latest"));
     client.close();
-    const program = join(folder, "bin", "berth");
-    await mkdir(join(folder, "bin"));
-    await Bun.write(program, `#!/bin/sh\nexec '${process.execPath}' '${berthProgram}' "$@"\n`);
-    await chmod(program, 0o755);
+    path = await installBerth(folder);
   });
 
   afterAll(async () => {
@@ -55,7 +52,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("docs/moving-from-ano
   });
 
   test("its commands do and print what it says", async () => {
-    const env = { PATH: `${join(folder, "bin")}:${process.env.PATH}`, HOME: folder };
+    const env = { PATH: path, HOME: folder };
     const replace = {
       "/var/lib/registry": old.data,
       "old.example.com": old.host,

@@ -4,6 +4,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { openSqliteMetadata } from "../../src/store/metadata/sqlite/sqlite.ts";
 import { openStore } from "../../src/store/store.ts";
+import { askToCollect } from "../../tests/fixtures/collections.ts";
 import { makeContent, pull, pushImage } from "../load.ts";
 import type { Bench } from "../measure.ts";
 import { startBerth } from "../peers.ts";
@@ -165,8 +166,7 @@ async function timed(lanes: Lanes, isBeside: boolean, act: () => Promise<unknown
 
 /** A run that somebody's hold ended is begun again; it answers after a second, or when it is done. */
 async function beginRun(url: string): Promise<void> {
-  const headers = { "content-type": "application/json" };
-  const answer = await fetch(`${url}/api/v1/gc/runs`, { method: "POST", body: "{}", headers });
+  const answer = await askToCollect(url);
   if (answer.status !== 200) throw new Error(`gc: ${answer.status} ${await answer.text()}`);
 }
 

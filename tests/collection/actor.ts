@@ -7,6 +7,7 @@ import { streamOf } from "../../src/registry/streams.ts";
 import type { TagPlanLine } from "../../src/store/metadata/tag-policy.ts";
 import type { Store } from "../../src/store/store.ts";
 import { imageOf } from "../fixtures/collections.ts";
+import { seededRandom } from "../fixtures/faulty-proxy.ts";
 
 /** What a repository is believed to hold. */
 export interface RepositoryModel {
@@ -29,13 +30,8 @@ export interface ModelManifest {
 export type Random = (below: number) => number;
 
 export function randomOf(seed: number): Random {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
+  const next = seededRandom(seed);
+  return (below) => (next() * 2 ** 32) % below;
 }
 
 export interface ActorOptions {

@@ -7,6 +7,7 @@ import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { imageManifest, pushBlob, pushImage, putManifest } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { blobsOnDisk } from "../fixtures/stored-blobs.ts";
 
 setDefaultTimeout(30_000);
 
@@ -27,10 +28,7 @@ afterAll(async () => {
 const gc = (...args: readonly string[]) =>
   runBerth(["gc", ...args], { env: { HOME: folder, DOCKER_CONFIG: folder } });
 
-async function files(): Promise<readonly string[]> {
-  const found = await readdir(join(berth.data, "blobs"), { recursive: true, withFileTypes: true });
-  return found.filter((entry) => entry.isFile()).map(({ name }) => `sha256:${name}`);
-}
+const files = () => blobsOnDisk(berth.data);
 
 const remove = async (repository: string, digest: string) =>
   expect(

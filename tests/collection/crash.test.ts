@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
 import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { askToCollect } from "../fixtures/collections.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { missingOf, type PushedImage, PushRefused, pushImage } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { blobsOnDisk } from "../fixtures/stored-blobs.ts";
 
 const kills = 15;
 const workers = 2;
@@ -21,11 +23,6 @@ async function pushAndDelete(url: string, name: string, kept: PushedImage[]): Pr
   }
 }
 
-async function filesOf(data: string): Promise<readonly string[]> {
-  const found = await readdir(join(data, "blobs"), { recursive: true, withFileTypes: true });
-  return found.filter((entry) => entry.isFile()).map(({ name }) => `sha256:${name}`);
-}
-
 test(`serve keeps what is needed and loses track of no file when it is killed ${kills} times while it collects`, async () => {
   const folder = await makeTemporaryFolder();
   const config = join(folder, "berth.yaml");
@@ -37,8 +34,7 @@ test(`serve keeps what is needed and loses track of no file when it is killed ${
     for (let kill = 0; kill < kills; kill++) {
       const berth = await start();
       const collect = async (): Promise<void> => {
-        const body = { method: "POST", body: "{}", headers: { "content-type": "application/json" } };
-        while ((await fetch(`${berth.url}/api/v1/gc/runs`, body).catch(() => undefined))?.ok);
+        while ((await askToCollect(berth.url).catch(() => undefined))?.ok);
       };
       const acting = Array.from({ length: workers }, (_, at) =>
         pushAndDelete(berth.url, `${kill}-${at}`, kept),
@@ -70,7 +66,7 @@ test(`serve keeps what is needed and loses track of no file when it is killed ${
     const last = await start();
     await untilCollected(last).finally(() => last.stop());
     const needed = new Set(kept.flatMap(({ blobs }) => blobs));
-    const files = await filesOf(data);
+    const files = await blobsOnDisk(data);
     for (const { blobs } of kept) expect(files).toContain(blobs[2] ?? "");
     expect(files.filter((digest) => !needed.has(digest))).toEqual([]);
     expect(await readdir(join(data, "removed"))).toEqual([]);
@@ -83,8 +79,7 @@ test(`serve keeps what is needed and loses track of no file when it is killed ${
 /** Runs collections until no upload is left and nothing waits. */
 async function untilCollected({ url, data }: RunningRegistry): Promise<void> {
   for (let run = 0; run < 200; run++) {
-    const headers = { "content-type": "application/json" };
-    await (await fetch(`${url}/api/v1/gc/runs`, { method: "POST", body: "{}", headers })).json();
+    await (await askToCollect(url)).json();
     const status = (await (await fetch(`${url}/api/v1/gc`)).json()) as Record<string, number>; // as the API promises
     const isIdle = (await readdir(join(data, "uploads"))).length === 0;
     if (isIdle && status.removedManifests === 0 && status.reviews === 0 && status.files === 0) return;

@@ -1,25 +1,12 @@
 import { expect, test } from "bun:test";
-import { spawnSync } from "node:child_process";
 import { existsSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { askToCollect } from "../fixtures/collections.ts";
+import { fillDisk, mayMount } from "../fixtures/disks.ts";
 import { makeTemporaryFolder, succeed } from "../fixtures/processes.ts";
-import { missingOf, type PushedImage, PushRefused, pushImage } from "../fixtures/pushes.ts";
+import { missingOf, type PushedImage, pushImage } from "../fixtures/pushes.ts";
 import { startBerth } from "../fixtures/registries.ts";
-
-// Root of a container often may not mount.
-const mayMount = process.getuid?.() === 0 && spawnSync("unshare", ["--mount", "true"]).status === 0;
-
-async function fill(url: string, pushed: PushedImage[], layerSize: number): Promise<void> {
-  for (;;) {
-    try {
-      pushed.push(await pushImage(url, "disk/full", `image-${pushed.length}`, [layerSize]));
-    } catch (error) {
-      if (error instanceof PushRefused) return;
-      throw error;
-    }
-  }
-}
 
 test.skipIf(!mayMount)(
   "a full disk has room again once something was deleted and collected (needs root that may mount)",
@@ -38,14 +25,13 @@ test.skipIf(!mayMount)(
           await Bun.sleep(5);
         }
         for (const layerSize of [30_000_000, 2_000_000, 100_000, 4000])
-          await fill(berth.url, pushed, layerSize);
+          await fillDisk(berth.url, pushed, layerSize);
         const [first, ...rest] = pushed;
         const deleted = await fetch(`${berth.url}/v2/disk/full/manifests/${first?.digest}`, {
           method: "DELETE",
         });
         expect(deleted.status).toBe(202);
-        const headers = { "content-type": "application/json" };
-        const run = await fetch(`${berth.url}/api/v1/gc/runs`, { method: "POST", body: "{}", headers });
+        const run = await askToCollect(berth.url);
         expect(await run.json()).toMatchObject({ outcome: "done", manifests: 1, blobs: 2 });
         rest.push(await pushImage(berth.url, "disk/full", "after", [20_000_000]));
         for (const image of rest) expect(await missingOf(berth.url, image)).toEqual([]);

@@ -1,9 +1,11 @@
 import { expect, test } from "bun:test";
-import { readdir, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { askToCollect } from "../fixtures/collections.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { missingOf, type PushedImage, pushImage } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { blobsOnDisk } from "../fixtures/stored-blobs.ts";
 
 const images = 25;
 const pushers = 3;
@@ -31,9 +33,7 @@ async function pushDeleteAndPull(url: string, repository: string): Promise<reado
 async function collect({
   url,
 }: RunningRegistry): Promise<{ readonly outcome?: string; readonly bytes: number }> {
-  const headers = { "content-type": "application/json" };
-  const answer = await fetch(`${url}/api/v1/gc/runs`, { method: "POST", body: "{}", headers });
-  return (await answer.json()) as { outcome?: string; bytes: number }; // as the API promises
+  return (await (await askToCollect(url)).json()) as { outcome?: string; bytes: number }; // as the API promises
 }
 
 test("no request fails while collections run beside pushes and pulls at full speed, with two workers", async () => {
@@ -57,9 +57,7 @@ test("no request fails while collections run beside pushes and pulls at full spe
     for (const image of there.flat()) expect(await missingOf(berth.url, image)).toEqual([]);
     await collect(berth);
     expect((await collect(berth)).outcome).toBe("done");
-    const files = await readdir(join(berth.data, "blobs"), { recursive: true, withFileTypes: true });
-    const found = files.filter((entry) => entry.isFile()).map(({ name }) => `sha256:${name}`);
-    expect(found.toSorted()).toEqual(
+    expect((await blobsOnDisk(berth.data)).toSorted()).toEqual(
       there
         .flat()
         .flatMap(({ blobs }) => blobs.slice(2))

@@ -5,6 +5,7 @@ import { existsSync } from "node:fs";
 import { chmod, chown, cp, mkdir, readdir, rm, truncate, unlink, utimes, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { berthProgram, runBerth } from "../fixtures/command-lines.ts";
+import { mayMount } from "../fixtures/disks.ts";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "../fixtures/processes.ts";
 import { missingOf, type PushedImage, pushImage } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
@@ -12,9 +13,7 @@ import { blobFileOf, flipBit, readWorkLines } from "../fixtures/stored-blobs.ts"
 
 setDefaultTimeout(30_000);
 
-// Root of a container often may not mount.
 const isRoot = process.getuid?.() === 0;
-const mayMount = isRoot && spawnSync("unshare", ["--mount", "true"]).status === 0;
 const mayChangeUser = isRoot && spawnSync("setpriv", ["--version"]).status === 0;
 
 let folder: string;

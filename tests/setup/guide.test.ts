@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type DockerEngine, startDockerEngine } from "../fixtures/docker-engine.ts";
-import { type GuideCommand, isAsShown, parseGuide } from "../fixtures/guides.ts";
+import { type GuideCommand, installBerth, isAsShown, parseGuide } from "../fixtures/guides.ts";
 import { smallLayers, writeBuildContext } from "../fixtures/images.ts";
-import { berth, startNetwork, type TestNetwork } from "../fixtures/machines.ts";
+import { startNetwork, type TestNetwork } from "../fixtures/machines.ts";
 import type { BackgroundProcess } from "../fixtures/processes.ts";
 import { isAvailable } from "../programs.ts";
 
@@ -17,6 +17,7 @@ const fingerprintShown = "6f1d2c";
 describe.skipIf(!isAvailable("ip", "dockerd", "docker"))("docs/local-network.md", () => {
   let network: TestNetwork;
   let engine: DockerEngine;
+  let path: string;
   const staying: BackgroundProcess[] = [];
 
   beforeAll(async () => {
@@ -25,10 +26,7 @@ describe.skipIf(!isAvailable("ip", "dockerd", "docker"))("docs/local-network.md"
     const context = join(network.folder, "app");
     await writeBuildContext({ folder: context, seed: "app", layers: smallLayers });
     await engine.docker("build", "--quiet", "--tag", "app", context);
-    const program = join(network.folder, "bin", "berth");
-    await mkdir(join(network.folder, "bin"));
-    await Bun.write(program, `#!/bin/sh\nexec '${berth.join("' '")}' "$@"\n`);
-    await chmod(program, 0o755);
+    path = await installBerth(network.folder);
   });
 
   afterAll(async () => {
@@ -45,7 +43,7 @@ describe.skipIf(!isAvailable("ip", "dockerd", "docker"))("docs/local-network.md"
     const place = machine === "server" ? network.server : network.client;
     const env = {
       ...engine.env,
-      PATH: `${join(network.folder, "bin")}:${process.env.PATH}`,
+      PATH: path,
       HOME: network.folder,
     };
     const options = { cwd: network.folder, env };
