@@ -134,8 +134,13 @@ export interface VerificationMetadata {
   inspectManifests(after: number, limit: number): Eventually<readonly InspectedManifest[]>;
   inspectRows(stage: RowStage, cursor: string, limit: number): Eventually<BrokenPage>;
   inspectBlobs(after: number, limit: number): Eventually<readonly InspectedBlob[]>;
-  /** Whether a blob is stored, or was and its file is about to be removed. */
+  /**
+   * Whether a blob has its bytes in a file, or had and that is about to be removed. What stands in the metadata has none:
+   * a file of it would never be read.
+   */
   knowsFile(digest: Digest): Eventually<boolean>;
+  /** Does something with the file of a blob inside a transaction, if {@link knowsFile} says no in it. @returns what `take` does */
+  takeUnknownFile(digest: Digest, take: () => boolean): Promise<boolean>;
   /** Repositories that link a blob, at most `limit`. */
   holdersOf(digest: Digest, limit: number): Eventually<readonly RepositoryName[]>;
 

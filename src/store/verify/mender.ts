@@ -8,7 +8,7 @@ import type { BlobVerdict } from "./blobs.ts";
 import type { ManifestVerdict } from "./manifests.ts";
 import { createQuarantine } from "./quarantine.ts";
 import type { Refetched, Refetcher } from "./refetching.ts";
-import { foldersOf } from "./strays.ts";
+import { foldersOf, type Stray } from "./strays.ts";
 
 /** Does something about faults. Each method resolves to the faults with what was done. */
 export interface Mender {
@@ -16,7 +16,8 @@ export interface Mender {
   /** A blob that was lost is whole again. */
   foundBlob(blob: InspectedBlob): Promise<void>;
   manifest(row: InspectedManifest, verdict: ManifestVerdict): Promise<readonly Fault[]>;
-  stray(fault: Fault, inode: number): Promise<Fault>;
+  /** Resolves to nothing when the file has become known, or has gone. */
+  stray(stray: Stray): Promise<Fault | undefined>;
 }
 
 export interface MenderOptions {
@@ -55,7 +56,7 @@ export function createQuarantiner({ folder, metadata, blobs }: MenderOptions): M
     },
     foundBlob: ({ digest }) => verification.findLostBlob(digest),
     manifest: async (_row, { faults }) => faults,
-    stray: async (fault) => fault,
+    stray: async ({ fault }) => fault,
   };
 }
 
@@ -83,9 +84,13 @@ export function createMender(options: MenderOptions, refetcher?: Refetcher): Men
         isWhole || fault.kind === "referrer-broken" ? { ...fault, mended: "recorded again" } : fault,
       );
     },
-    async stray(fault, inode) {
-      const to = await quarantine.take(join(folder, fault.subject), inode);
-      return to === undefined ? fault : { ...fault, mended: `moved to ${to}` };
+    async stray({ fault, inode, digest }) {
+      const path = join(folder, fault.subject);
+      // A push may make it its blob's at this moment.
+      const to = digest
+        ? await quarantine.takeUnless(path, inode, (move) => verification.takeUnknownFile(digest, move))
+        : await quarantine.take(path, inode);
+      return to === undefined ? undefined : { ...fault, mended: `moved to ${to}` };
     },
   };
 }

@@ -1,3 +1,5 @@
+import { randomUUID } from "node:crypto";
+import { renameSync, statSync } from "node:fs";
 import { link, rename, stat, unlink, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { errorCode, makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
@@ -12,6 +14,15 @@ export interface Quarantine {
    * @param inode which file was looked at
    */
   take(path: string, inode: number): Promise<string | undefined>;
+  /**
+   * Likewise, but moves the file at once and only if `unlessKnown` lets it: inside a transaction that asks again whether
+   * somebody needs it by now.
+   */
+  takeUnless(
+    path: string,
+    inode: number,
+    unlessKnown: (move: () => boolean) => Promise<boolean>,
+  ): Promise<string | undefined>;
   /** Keeps bytes that stood in no file. Resolves to their path below the data folder. */
   keep(name: string, bytes: Uint8Array): Promise<string>;
 }
@@ -20,7 +31,7 @@ export interface Quarantine {
 export function createQuarantine(folder: string): Quarantine {
   const place = async (name: string): Promise<string> => {
     await makeDurableFolder(join(folder, quarantineName));
-    return join(quarantineName, `${name}.${Date.now()}`);
+    return join(quarantineName, `${name}.${Date.now()}-${randomUUID().slice(0, 8)}`);
   };
   return {
     async take(path, inode) {
@@ -37,6 +48,17 @@ export function createQuarantine(folder: string): Quarantine {
       });
       await unlink(join(folder, to));
       return undefined;
+    },
+    async takeUnless(path, inode, unlessKnown) {
+      const to = await place(basename(path));
+      const move = (): boolean => {
+        if (statSync(path, { throwIfNoEntry: false })?.ino !== inode) return false;
+        renameSync(path, join(folder, to));
+        return true;
+      };
+      if (!(await unlessKnown(move))) return undefined;
+      await syncFolder(join(folder, quarantineName));
+      return to;
     },
     async keep(name, bytes) {
       const to = await place(name);

@@ -119,9 +119,12 @@ function fileStep({ folder, metadata, mender, pacer, strayAges = usualStrayAges 
     // Folders that are made meanwhile are looked at if they come behind.
     const below = cursor === "" ? folders[0] : folders[folders.indexOf(cursor)];
     if (below === undefined) return { counts: {}, faults: [] };
-    const { faults, looked } = await findStrays(folder, below, metadata.verification, strayAges);
-    const found: Fault[] = [];
-    for (const { inode, ...fault } of faults) found.push((await mender?.stray(fault, inode)) ?? fault);
-    return { next: folders[folders.indexOf(below) + 1], counts: { files: looked }, faults: found };
+    const { strays, looked } = await findStrays(folder, below, metadata.verification, strayAges);
+    const faults: Fault[] = [];
+    for (const stray of strays) {
+      const fault = mender ? await mender.stray(stray) : stray.fault;
+      if (fault) faults.push(fault);
+    }
+    return { next: folders[folders.indexOf(below) + 1], counts: { files: looked }, faults };
   };
 }

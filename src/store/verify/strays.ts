@@ -1,14 +1,23 @@
 import type { Dirent } from "node:fs";
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
+import { type Digest, isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
 import { errorCode } from "../../registry/files/durable.ts";
 import type { Fault, VerificationMetadata } from "../metadata/verification.ts";
 import { importEnding } from "../upload-files.ts";
 
+/** A file that nothing knows of. */
+export interface Stray {
+  readonly fault: Fault;
+  /** Which file was looked at. */
+  readonly inode: number;
+  /** Which blob's name it has, if it has one's. */
+  readonly digest?: Digest;
+}
+
 /** Files that nothing knows of, of one folder. */
 export interface StrayPage {
-  readonly faults: readonly (Fault & { readonly inode: number })[];
+  readonly strays: readonly Stray[];
   readonly looked: number;
 }
 
@@ -52,7 +61,7 @@ export async function findStrays(
   metadata: Known,
   ages: StrayAges,
 ): Promise<StrayPage> {
-  const faults: (Fault & { inode: number })[] = [];
+  const strays: Stray[] = [];
   const files = (await listFolder(join(folder, below))).filter((entry) => !entry.isDirectory());
   for (const { name } of files) {
     const path = `${below}/${name}`;
@@ -60,12 +69,14 @@ export async function findStrays(
     if (!found) continue;
     const verdict =
       below === "uploads" ? judgeUpload(name, found, ages) : await judgeBlob(path, found, metadata, ages);
-    if (verdict) faults.push({ ...verdict, subject: path, inode: found.ino });
+    if (!verdict) continue;
+    const { digest, ...what } = verdict;
+    strays.push({ fault: { ...what, subject: path }, inode: found.ino, ...(digest && { digest }) });
   }
-  return { faults, looked: files.length };
+  return { strays, looked: files.length };
 }
 
-type Verdict = Pick<Fault, "kind" | "detail"> | undefined;
+type Verdict = (Pick<Fault, "kind" | "detail"> & Pick<Stray, "digest">) | undefined;
 type FileTimes = { readonly size: number; readonly ctimeMs: number; readonly mtimeMs: number };
 
 async function judgeBlob(
@@ -81,7 +92,7 @@ async function judgeBlob(
   }
   // When it got its name, or its last one: a push that is under way records it soon.
   if (Date.now() - ctimeMs < ages.blobMs || (await metadata.knowsFile(digest))) return undefined;
-  return { kind: "stray-blob", detail: `the metadata do not know these ${size} bytes` };
+  return { kind: "stray-blob", detail: `no blob of the metadata has these ${size} bytes`, digest };
 }
 
 function judgeUpload(name: string, { size, ctimeMs, mtimeMs }: FileTimes, ages: StrayAges): Verdict {

@@ -10,6 +10,7 @@ type InspectionMetadata = Pick<
   | "inspectRows"
   | "inspectBlobs"
   | "knowsFile"
+  | "takeUnknownFile"
   | "holdersOf"
   | "countLost"
 >;
@@ -29,7 +30,7 @@ const mostDatabaseFaults = 20;
 
 /** What verifications look at. */
 export function createInspectionMetadata(database: SqliteDatabase): InspectionMetadata {
-  const { db, prepare } = database;
+  const { db, prepare, write } = database;
   const manifests = prepare<ManifestRow, [number, number]>(
     `SELECT m.id, m.repository_id, r.name AS repository, m.digest, m.media_type, m.size, m.bytes
      FROM manifests m LEFT JOIN repositories r ON r.id = m.repository_id WHERE m.id > ? ORDER BY m.id LIMIT ?`,
@@ -59,6 +60,7 @@ export function createInspectionMetadata(database: SqliteDatabase): InspectionMe
   );
   const known = prepare<{ digest: string }, [string]>(
     `SELECT digest FROM blobs WHERE digest = ?1
+       AND NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)
      UNION ALL SELECT digest FROM removed_files WHERE digest = ?1 LIMIT 1`,
   );
   const lost = prepare<{ count: number }, []>("SELECT count(*) AS count FROM lost_blobs");
@@ -86,6 +88,7 @@ export function createInspectionMetadata(database: SqliteDatabase): InspectionMe
         ...(bytes && { bytes }),
       })),
     knowsFile: (digest) => known.get(digest) !== null,
+    takeUnknownFile: (digest, take) => write(() => known.get(digest) === null && take()),
     holdersOf: (digest, limit) => holders.all(digest, limit).map(({ name }) => name),
     countLost: () => lost.get()?.count ?? 0,
   };
