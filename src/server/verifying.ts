@@ -3,7 +3,6 @@ import { setTimeout } from "node:timers/promises";
 import { createBlobFiles } from "../store/blobs/files.ts";
 import type { Store } from "../store/store.ts";
 import { createQuarantiner } from "../store/verify/mender.ts";
-import { usualStrayAges } from "../store/verify/strays.ts";
 import { verifyStore } from "../store/verify/verify.ts";
 import type { Log } from "./log.ts";
 import type { Settings } from "./settings.ts";
@@ -26,11 +25,12 @@ const longestMs = 24 * 3_600_000;
  */
 export function startVerifying(store: Store, settings: Settings, log: Log): Verifying {
   const { every } = settings.verify;
-  if (every === "never") return { stop: async () => {} };
   const stopping = new AbortController();
   const { signal } = stopping;
   const pause = (ms: number): Promise<unknown> => setTimeout(ms, undefined, { signal, ref: false });
   const run = async (): Promise<void> => {
+    await noteUploadExpiry(store, settings, log);
+    if (every === "never") return;
     await pause(Math.min(firstMs, every));
     for (;;) {
       const waitMs = await dueIn(store, every);
@@ -51,6 +51,14 @@ export function startVerifying(store: Store, settings: Settings, log: Log): Veri
   };
 }
 
+/** Tells who verifies the data folder beside the server which uploads go on. */
+async function noteUploadExpiry({ metadata }: Store, settings: Settings, log: Log): Promise<void> {
+  const ms = settings["upload-expiry-hours"] * 3_600_000;
+  await metadata.verification.noteUploadExpiry(ms).catch((error: unknown) => {
+    log.error({ err: error }, "could not note how long uploads are kept: berth verify may find one stray");
+  });
+}
+
 /** Milliseconds until the next verification is due. */
 async function dueIn({ metadata: { verification } }: Store, every: number): Promise<number> {
   if (await verification.unfinished("server")) return 0;
@@ -65,12 +73,10 @@ async function verify(store: Store, settings: Settings, log: Log, signal: AbortS
   const { metadata } = store;
   const folder = settings.data;
   const place = { folder, metadata, blobs: createBlobFiles(join(folder, "blobs")) };
-  const uploadMs = Math.max(usualStrayAges.uploadMs, 2 * settings["upload-expiry-hours"] * 3_600_000);
   const { counts } = await verifyStore({
     ...place,
     ...{ by: "server", signal, bytesPerSecond: settings.verify.rate || undefined },
     mender: createQuarantiner(place),
-    strayAges: { ...usualStrayAges, uploadMs },
     onFault: (fault) => log.error({ fault }, "the store is damaged: see berth verify status"),
   });
   log.info({ ...counts }, "verified the store");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, utimes } from "node:fs/promises";
 import { join } from "node:path";
 import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
@@ -76,6 +76,30 @@ describe("berth verify", () => {
     expect(await missingOf(berth.url, image)).toEqual([]);
     expect((await verify()).exitCode).toBe(0);
   });
+});
+
+test("verify calls no upload stray that the folder's server keeps for longer than others do", async () => {
+  const folder = await makeTemporaryFolder();
+  const config = join(folder, "berth.yaml");
+  await Bun.write(config, `upload-expiry-hours: ${20 * 24}\n`);
+  const server = await startBerth({ data: join(folder, "data"), args: ["--config", config] });
+  try {
+    const begun = await fetch(`${server.url}/v2/slow/app/blobs/uploads/`, { method: "POST" });
+    const session = new URL(begun.headers.get("location") ?? "", server.url);
+    expect((await fetch(session, { method: "PATCH", body: "some of it" })).status).toBe(202);
+    const [upload = ""] = await readdir(join(server.data, "uploads"));
+    const findStrays = async (ageDays: number) => {
+      const then = Date.now() / 1000 - ageDays * 86_400;
+      await utimes(join(server.data, "uploads", upload), then, then);
+      const { stdout } = await runBerth(["verify", "--data", server.data, "--json"]);
+      return readWorkLines(stdout).faults.map(({ kind }) => kind);
+    };
+    expect(await findStrays(30)).toEqual([]);
+    expect(await findStrays(50)).toEqual(["stray-upload"]);
+  } finally {
+    await server.stop();
+    await rm(folder, { recursive: true });
+  }
 });
 
 describe("the server's own verification", () => {

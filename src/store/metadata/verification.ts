@@ -128,6 +128,10 @@ export interface VerificationMetadata {
   /** The first faults of a verification, by kind. */
   listFaults(id: number, limit: number): Eventually<readonly Fault[]>;
 
+  /** For how long the server that was last started keeps uploads nobody goes on with, in milliseconds; 0 if it never said. */
+  uploadExpiry(): Eventually<number>;
+  noteUploadExpiry(ms: number): Promise<void>;
+
   /** What SQLite itself finds wrong with its file. Takes as long as reading it. */
   checkDatabase(): Eventually<readonly string[]>;
   /** In the order of their ids. */

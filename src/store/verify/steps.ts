@@ -5,7 +5,7 @@ import { examineBlob } from "./blobs.ts";
 import { checkManifest } from "./manifests.ts";
 import type { Mender } from "./mender.ts";
 import type { Pacer } from "./pacing.ts";
-import { findStrays, foldersOf, type StrayAges, usualStrayAges } from "./strays.ts";
+import { findStrays, foldersOf, type StrayAges } from "./strays.ts";
 
 /** What one step looked at. */
 export interface StepResult {
@@ -28,7 +28,7 @@ export interface StepOptions {
   readonly signal: AbortSignal;
   readonly onBytes: (bytes: number) => void;
   readonly mender?: Mender;
-  readonly strayAges?: StrayAges;
+  readonly strayAges: StrayAges;
 }
 
 /** The most manifests, rows and blobs of one step: others have their turn in between. */
@@ -112,7 +112,7 @@ async function lookAtBlob(blob: InspectedBlob, options: StepOptions): Promise<Fa
   return mender ? mender.blob(blob, verdict, fault) : fault;
 }
 
-function fileStep({ folder, metadata, mender, pacer, strayAges = usualStrayAges }: StepOptions) {
+function fileStep({ folder, metadata, mender, pacer, strayAges }: StepOptions) {
   return async (cursor: string): Promise<StepResult> => {
     await pacer.take(0);
     const folders = await foldersOf(folder);

@@ -29,8 +29,11 @@ export interface StrayAges {
   readonly uploadMs: number;
 }
 
-/** An hour; a week, which is longer than any server waits. */
-export const usualStrayAges: StrayAges = { blobMs: 3_600_000, uploadMs: 7 * 24 * 3_600_000 };
+/** An hour, and a week, or twice as long as the store's server keeps uploads. */
+export async function strayAgesOf(metadata: Pick<VerificationMetadata, "uploadExpiry">): Promise<StrayAges> {
+  const uploadMs = Math.max(7 * 24 * 3_600_000, 2 * (await metadata.uploadExpiry()));
+  return { blobMs: 3_600_000, uploadMs };
+}
 
 const uploadShape = /^[0-9a-f-]{36}\.(?:put|import|[0-9a-f]{16})(?:\.busy\d+)?(?:\.digest|\.whole)?$/;
 

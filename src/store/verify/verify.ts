@@ -12,7 +12,7 @@ import {
 import type { Mender } from "./mender.ts";
 import { createPacer } from "./pacing.ts";
 import { createSteps } from "./steps.ts";
-import type { StrayAges } from "./strays.ts";
+import { type StrayAges, strayAgesOf } from "./strays.ts";
 
 /** How a store is verified. */
 export interface VerifyOptions {
@@ -27,6 +27,7 @@ export interface VerifyOptions {
   readonly bytesPerSecond?: number | undefined;
   /** What mends what is found; nothing is changed if absent. */
   readonly mender?: Mender;
+  /** {@link strayAgesOf} if absent. */
   readonly strayAges?: StrayAges;
   readonly signal: AbortSignal;
   /** Told of each fault; also of those that were found before it was broken off. */
@@ -52,7 +53,8 @@ export async function verifyStore(options: VerifyOptions): Promise<VerificationR
   const begun = await findBegun(options);
   const { id, stage, cursor, counts } = begun ?? (await verification.begin(by));
   if (begun && onFault) for (const fault of await verification.listFaults(id, counts.faults)) onFault(fault);
-  const run = createRun(options, { stage, cursor, counts });
+  const { strayAges = await strayAgesOf(verification) } = options;
+  const run = createRun({ ...options, strayAges }, { stage, cursor, counts });
   let noted = performance.now();
   let faults: Fault[] = [];
   const note = async (): Promise<void> => {
@@ -93,7 +95,7 @@ async function findBegun(options: VerifyOptions): Promise<VerificationRow | unde
 }
 
 /** Takes one step after the other through all stages. */
-function createRun(options: VerifyOptions, start: VerifyPlace) {
+function createRun(options: VerifyOptions & { readonly strayAges: StrayAges }, start: VerifyPlace) {
   const { signal, onProgress } = options;
   let place = start;
   let bytesInStep = 0;

@@ -4,7 +4,7 @@ import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
 import { collectionTables } from "./collection/schema.ts";
 import { tagTables } from "./tags/schema.ts";
 import { usageTables } from "./usage-schema.ts";
-import { verificationTables } from "./verification/schema.ts";
+import { uploadExpiryTable, verificationTables } from "./verification/schema.ts";
 
 /**
  * One entry a version, forward only. A released entry is never changed.
@@ -112,6 +112,7 @@ const migrations: readonly string[] = [
   collectionTables,
   verificationTables,
   "CREATE INDEX repositories_by_bytes ON repositories (bytes_received + bytes_saved)",
+  uploadExpiryTable,
 ];
 
 /** The version that this program writes. */

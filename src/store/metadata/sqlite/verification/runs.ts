@@ -10,7 +10,7 @@ import type { SqliteDatabase } from "../database.ts";
 
 type RunMetadata = Pick<
   VerificationMetadata,
-  "unfinished" | "begin" | "advance" | "get" | "list" | "listFaults"
+  "unfinished" | "begin" | "advance" | "get" | "list" | "listFaults" | "uploadExpiry" | "noteUploadExpiry"
 >;
 
 interface Row {
@@ -72,6 +72,8 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
   const listFaults = prepare<FaultRow, [number, number]>(
     "SELECT kind, subject, repository, detail, mended FROM faults WHERE verification_id = ? LIMIT ?",
   );
+  const expiry = prepare<{ ms: number }, []>("SELECT ms FROM upload_expiry");
+  const noteExpiry = prepare<null, [number]>("UPDATE upload_expiry SET ms = ?");
   const read = (row: Row | null): VerificationRow | undefined => (row ? toRow(row) : undefined);
 
   return {
@@ -79,6 +81,10 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
     get: (id) => read(get.get(id)),
     list: (limit) => list.all(limit).map(toRow),
     listFaults: (id, limit) => listFaults.all(id, limit).map(toFault),
+    uploadExpiry: () => expiry.get()?.ms ?? 0,
+    async noteUploadExpiry(ms) {
+      if (expiry.get()?.ms !== ms) await write(() => void noteExpiry.run(ms));
+    },
     begin: (by) =>
       write(() => {
         removeOld.run(by, keptRuns - 1);

@@ -39,3 +39,9 @@ export const verificationTables = `
   CREATE TABLE store_identity (id TEXT NOT NULL) STRICT;
   INSERT INTO store_identity VALUES (lower(hex(randomblob(16))));
 `;
+
+/** For how long the server that was last started over the store keeps uploads, in one row. */
+export const uploadExpiryTable = `
+  CREATE TABLE upload_expiry (ms INTEGER NOT NULL) STRICT;
+  INSERT INTO upload_expiry VALUES (0);
+`;
