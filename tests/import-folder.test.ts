@@ -20,6 +20,7 @@ import { bytesFor, pushImage } from "../src/registry/contract/fixtures.ts";
 import { openStore, type Store } from "../src/store/store.ts";
 import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { type ContainerTools, makeContainerTools } from "./fixtures/container-tools.ts";
+import { inventory } from "./fixtures/folders.ts";
 import { writeLayout } from "./fixtures/layouts.ts";
 import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
@@ -426,14 +427,4 @@ async function inodesOf(folder: string): Promise<ReadonlySet<number>> {
   const names = await readdir(folder, { recursive: true });
   const found = await Promise.all(names.map((name) => stat(join(folder, name))));
   return new Set(found.filter((each) => each.isFile()).map(({ ino }) => ino));
-}
-
-/** Every file below a folder with what identifies its state. */
-async function inventory(folder: string): Promise<readonly string[]> {
-  const names = await readdir(folder, { recursive: true });
-  const lines = names.map(async (name) => {
-    const { size, mtimeMs, mode, ino } = await stat(join(folder, name));
-    return `${name} ${size} ${mtimeMs} ${mode} ${ino}`;
-  });
-  return (await Promise.all(lines)).toSorted();
 }

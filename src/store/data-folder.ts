@@ -2,10 +2,10 @@ import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
-import { errorCode } from "../registry/files/durable.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
 import { type FolderLock, halfRestored, lockFolder, restoreMark } from "./lock.ts";
 import type { Metadata } from "./metadata/metadata.ts";
+import { requireOwnDatabase } from "./metadata/sqlite/database-file.ts";
 import { schemaVersion } from "./metadata/sqlite/schema.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
 import { makeUsableFolder } from "./usable-folder.ts";
@@ -20,8 +20,8 @@ export interface DataFolder {
 
 /**
  * Opens what is in a data folder, for keeping it: a server may be using it meanwhile.
- * @throws RegistryError UNAVAILABLE when there is no store, when it is no whole one, or when a server of another
- *   version is using it
+ * @throws RegistryError UNAVAILABLE when there is no store, when it is no whole one or a newer Berth's, or when a
+ *   server of another version is using it
  */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
   const path = databaseOf(folder);
@@ -32,6 +32,7 @@ export async function openDataFolder(folder: string): Promise<DataFolder> {
       `there is no Berth's data in ${folder}: it has no metadata.db, choose another folder with --data`,
     );
   }
+  await requireOwnDatabase(path);
   if (readVersion(path) === 0) {
     throw new RegistryError("UNAVAILABLE", `${path} is empty or no Berth's: restore a backup`);
   }
@@ -70,16 +71,11 @@ function refuseHalfRestored(folder: string): void {
   if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
 }
 
-/** The version of a store's schema; 0 when it is empty. @throws RegistryError UNAVAILABLE when it is no database */
+/** The version of a store's schema; 0 when it is empty. */
 function readVersion(path: string): number {
-  try {
-    using db = new Database(path, { readwrite: true, create: false });
-    const row = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
-    return row?.user_version ?? 0;
-  } catch (cause) {
-    if (errorCode(cause) !== "SQLITE_NOTADB") throw cause;
-    throw new RegistryError("UNAVAILABLE", `${path} is damaged or no Berth's: restore a backup`, { cause });
-  }
+  using db = new Database(path, { readwrite: true, create: false });
+  const row = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
+  return row?.user_version ?? 0;
 }
 
 /** Takes a store of an older version, which opening it brings up to date. */

@@ -166,7 +166,7 @@ describe("berth verify", () => {
       "this is no database, but long enough to look like a file".repeat(40),
     );
     expect((await verify(empty)).stderr).toContain("has no metadata.db");
-    expect((await verify(garbage)).stderr).toContain("damaged or no Berth's: restore a backup");
+    expect((await verify(garbage)).stderr).toContain("is damaged, or another program's");
     await rm(join(halfCopied, "blobs"), { recursive: true });
     const { exitCode, faults, done } = await verify(halfCopied, "--repair");
     expect([exitCode, kindsOf(faults)]).toEqual([1, ["blob-lost", "blob-lost", "blob-lost", "blob-lost"]]);

@@ -2,18 +2,21 @@ import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
 import { collectionTables } from "./collection/schema.ts";
+import { earlyTables } from "./early-schema.ts";
+import { applyMigration, type Migration } from "./migration.ts";
 import { tagTables } from "./tags/schema.ts";
 import { usageTables } from "./usage-schema.ts";
 import { uploadExpiryTable, verificationTables } from "./verification/schema.ts";
 
 /**
- * One entry a version, forward only. A released entry is never changed.
+ * One entry a version, forward only. A released entry is never changed: tests/keeping/migrations.test.ts knows the hash of
+ * each.
  *
  * Times are milliseconds since 1970. `blob_links.deleted_at` marks what was deleted on purpose: a question whether the
  * blob exists does not link it again. `blob_links.unclaimed` marks bytes that were uploaded and that no manifest has
  * named yet. A tag's row is closed when the tag moves or goes, never overwritten; the open row is the present.
  */
-const migrations: readonly string[] = [
+export const migrations: readonly Migration[] = [
   `
   CREATE TABLE repositories (
     id INTEGER PRIMARY KEY,
@@ -113,6 +116,7 @@ const migrations: readonly string[] = [
   verificationTables,
   "CREATE INDEX repositories_by_bytes ON repositories (bytes_received + bytes_saved)",
   uploadExpiryTable,
+  earlyTables,
 ];
 
 /** The version that this program writes. */
@@ -132,7 +136,7 @@ export function migrate(db: Database, target = schemaVersion): void {
         `the store has schema version ${version}, this Berth knows up to ${schemaVersion}: start the newer Berth that wrote it`,
       );
     }
-    for (const sql of migrations.slice(version, target)) db.run(sql);
+    for (const migration of migrations.slice(version, target)) applyMigration(db, migration);
     db.run(`PRAGMA user_version = ${target}`);
   });
   step.immediate();
