@@ -113,16 +113,24 @@ describe("berth setup client", () => {
     expect(await state()).toEqual(before);
   });
 
-  test("setup client follows no link out of the folder that it changes", async () => {
-    const outside = join(folder, "outside");
-    await mkdir(outside);
+  test("setup client follows links as a program would for which the folder is all there is", async () => {
+    const [outside, registry] = [join(folder, "outside"), registryOf(secure)];
+    await mkdir(join(outside, "certs.d", registry), { recursive: true });
+    await Bun.write(join(outside, "certs.d", registry, "ca.crt"), "theirs");
     await rm(join(root, "etc", "docker"), { recursive: true });
     await symlink(outside, join(root, "etc", "docker"));
-    const { exitCode, stderr } = await setUp(registryOf(secure), [...here, "--fingerprint", fingerprint]);
-    expect(exitCode).toBe(1);
-    expect(stderr).toContain(`is a link to`);
-    expect(await readdir(outside, { recursive: true })).toEqual([]);
-    expect(await read("/etc/hosts")).toBe("127.0.0.1\tlocalhost\n");
+    await symlink("/../../etc", join(root, "etc", "containers", "certs.d"));
+    const before = await state();
+    const wanted = ["--engine", "docker", "--engine", "podman"]; // a link that leads nowhere is no engine
+    const done = await setUp(registry, [...here, ...wanted, "--fingerprint", fingerprint]);
+    expect(done).toMatchObject({ exitCode: 0, stderr: "" });
+    const [inside, cornered] = [join(outside, "certs.d", registry, "ca.crt"), `/etc/${registry}/ca.crt`];
+    for (const path of [inside, cornered]) expect(await read(path)).toContain("-----BEGIN CERTIFICATE-----");
+    expect(await Bun.file(inside).text()).toBe("theirs");
+    expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
+    expect(await state()).toEqual(before);
+    expect(await Bun.file(inside).text()).toBe("theirs");
+    await rm(outside, { recursive: true });
   });
 
   test.each([

@@ -15,6 +15,7 @@ interface Finding {
   readonly state: string;
   readonly says: string;
   readonly mend?: string;
+  readonly hint?: string;
 }
 
 let folder: string;
@@ -68,14 +69,15 @@ describe("berth doctor", () => {
     expect(of("route")).toMatchObject({ state: "fine" });
     expect(of("port")).toMatchObject({
       state: "wrong",
-      mend: "berth serve --listen 0.0.0.0:1, on the server",
+      mend: "berth serve --listen 0.0.0.0:1",
+      hint: "on the server",
     });
   });
 
   test("doctor finds nothing wrong with an open registry of this machine, and leaves nothing there", async () => {
     const berth = await serve();
     const { exitCode, of } = await examine(berth.host);
-    expect(of("tls")).toMatchObject({ state: "note", mend: "berth setup server 127.0.0.1, on the server" });
+    expect(of("tls")).toMatchObject({ state: "note", mend: "berth setup server 127.0.0.1" });
     for (const check of ["clock", "api", "login", "pull", "push", "docker"])
       expect(of(check)).toMatchObject({ check, state: "fine" });
     expect(of("disk")?.says).toMatch(/ of .* are free$/);
@@ -110,9 +112,7 @@ describe("berth doctor", () => {
 
     test("doctor names the fingerprint of an authority that is not trusted, and is content when docker trusts it", async () => {
       const { of } = await examine(berth.host);
-      const wanted = expect.stringMatching(
-        /^berth setup client \S+ --fingerprint [0-9a-f]{64}, if the server shows the same$/,
-      );
+      const wanted = expect.stringMatching(/^berth setup client \S+ --fingerprint [0-9a-f]{64}$/);
       expect(of("authority")).toMatchObject({ state: "wrong", mend: wanted });
       expect(of("docker")).toMatchObject({ state: "wrong", mend: `berth setup client ${berth.host}` });
       const place = join(folder, "root", "etc", "docker", "certs.d", berth.host);

@@ -8,8 +8,10 @@ export interface Finding {
   /** `note` is for what works but should be known; `untried` for what something else stands in the way of. */
   readonly state: "fine" | "note" | "wrong" | "untried";
   readonly says: string;
-  /** The command, or what else a person has to do. */
+  /** The command that mends it, as it can be run. */
   readonly mend?: string;
+  /** Where to run it, what to look at before, or what to do where no command does it. */
+  readonly hint?: string;
 }
 
 /** What the checks before have found out. */
@@ -34,8 +36,6 @@ export interface Facts {
   readonly certificate?: Buffer;
   /** The authorities that vouch for it (PEM); none where those of the runtime do. */
   readonly authority?: string;
-  /** The texts of all files of authorities that vouch for it. */
-  readonly vouching?: ReadonlySet<string>;
   readonly isTrustedBySystem?: boolean;
   /** The answer to the question that every client begins with. */
   readonly answer?: { readonly status: number; readonly headers: ReadonlyMap<string, string> };
@@ -84,6 +84,11 @@ export async function examine(checks: readonly Check[], facts: Facts): Promise<r
     findings.set(name, finding);
   }
   return [...findings].map(([check, finding]) => ({ check, ...finding }));
+}
+
+/** A command that only root may run. */
+export function asRoot(command: string): string {
+  return process.getuid?.() === 0 ? command : `sudo ${command}`;
 }
 
 async function tried(run: () => Promise<Result> | Result): Promise<Result> {

@@ -1,27 +1,53 @@
+import { isRegistryError } from "../../oci/errors.ts";
+import { formatSize } from "../output/units.ts";
+import { shakeHands } from "../reach/handshake.ts";
+import type { Engine, Outlook } from "../setup/engines/engine.ts";
 import { engines } from "../setup/engines/engines.ts";
-import type { Check, Facts, Result } from "./checks.ts";
+import { asRoot, type Check, type Facts, type Result } from "./checks.ts";
+
+/** An engine that can do what it does with a registry, as far as it can be asked. */
+type Puller = Engine & Required<Pick<Engine, "outlook">>;
 
 /** What each engine that is installed would do, as its files stand. */
-export const engineChecks: readonly Check[] = engines.flatMap(({ name, isInstalled, outlook }) => {
-  if (!outlook) return [];
-  const run = ({
-    machine,
-    registry,
-    host,
-    scheme = "https",
-    vouching,
-    isTrustedBySystem = false,
-  }: Facts): Result => {
-    if (!isInstalled(machine)) return { state: "untried", says: "it is not installed here" };
-    const served = {
-      scheme,
-      isTrustedBySystem,
-      isVouchedForBy: (text: string) => vouching?.has(text) === true,
-    };
-    const { kind, because } = outlook({ registry, host }, served, machine);
-    if (kind === "works") return { state: "fine", says: because };
+export const engineChecks: readonly Check[] = engines.filter(isPuller).map((engine) => ({
+  name: engine.name,
+  needs: ["certificate"],
+  run: (facts) => checkEngine(engine, facts),
+}));
+
+function isPuller(engine: Engine): engine is Puller {
+  return engine.outlook !== undefined;
+}
+
+async function checkEngine(engine: Puller, facts: Facts): Promise<Result> {
+  const { machine, registry, scheme = "https" } = facts;
+  if (!engine.isInstalled(machine)) return { state: "untried", says: "it is not installed here" };
+  try {
+    const { kind, because } = await outlookOf(engine, facts);
+    if (kind === "works") return roomFor(engine, facts) ?? { state: "fine", says: because };
     const insecure = scheme === "http" ? " --insecure" : "";
-    return { state: "wrong", says: because, mend: `berth setup client ${registry}${insecure}` };
-  };
-  return [{ name, needs: ["certificate"], run }];
-});
+    return { state: "wrong", says: because, mend: asRoot(`berth setup client ${registry}${insecure}`) };
+  } catch (error) {
+    if (!isRegistryError(error, "DENIED")) throw error;
+    return { state: "untried", says: error.message, mend: asRoot(`berth doctor ${registry}`) };
+  }
+}
+
+function outlookOf({ outlook }: Puller, facts: Facts): Promise<Outlook> {
+  const { machine, registry, host, peer, scheme = "https", isTrustedBySystem = false } = facts;
+  const isVouchedForBy = async (authorities: string): Promise<boolean> =>
+    peer !== undefined && (await shakeHands(peer, [authorities])).distrust === undefined;
+  return outlook({ registry, host }, { scheme, isTrustedBySystem, isVouchedForBy }, machine);
+}
+
+/** Less than this is little for an engine that pulls images. */
+const littleBytes = 1024 ** 3;
+
+/** Whether it has room for what it pulls; `undefined` when it has. */
+function roomFor({ storage, makeRoom }: Engine, { machine }: Facts): Result | undefined {
+  const folder = storage?.(machine);
+  const room = folder === undefined ? undefined : machine.room(folder);
+  if (!room || room.freeBytes >= littleBytes) return undefined;
+  const says = `${formatSize(room.freeBytes)} of ${formatSize(room.totalBytes)} are free in ${folder}, where it keeps images`;
+  return { state: "wrong", says, ...(makeRoom === undefined ? {} : { mend: asRoot(makeRoom) }) };
+}

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { addressesOf } from "../reach/addresses.ts";
-import type { Check, Facts, Result } from "./checks.ts";
+import { asRoot, type Check, type Facts, type Result } from "./checks.ts";
 
 const connectTimeoutMs = 5000;
 
@@ -12,12 +12,11 @@ export const nameCheck: Check = {
     const addresses = await addressesOf(host);
     if (addresses.length > 0)
       return { state: "fine", says: `${host} is ${addresses.join(", ")}`, facts: { addresses } };
-    const given = host.endsWith(".local") ? "" : " --address IP";
-    return {
-      state: "wrong",
-      says: `no address is known for ${host}`,
-      mend: `berth setup client ${registry}${given}`,
-    };
+    const says = `no address is known for ${host}`;
+    if (host.endsWith(".local"))
+      return { state: "wrong", says, mend: asRoot(`berth setup client ${registry}`) };
+    const mend = asRoot(`berth setup client ${registry} --address IP`);
+    return { state: "wrong", says, mend, hint: "with the server's address for IP" };
   },
 };
 
@@ -43,7 +42,8 @@ export const routeCheck: Check = {
     return {
       state: "wrong",
       says: `no way to ${tries.map(({ address, code }) => `${address} (${code})`).join(", ")}`,
-      mend: `ip route get ${first?.address}; is it still the server's address, and is a firewall between?`,
+      mend: `ip route get ${first?.address}`,
+      hint: "which shows the way; is it still the server's address, and is a firewall between?",
     };
   },
 };
@@ -57,7 +57,8 @@ export const portCheck: Check = {
     return {
       state: "wrong",
       says: `nothing listens on port ${port} of ${addresses.join(", ")}`,
-      mend: `berth serve --listen 0.0.0.0:${port}, on the server`,
+      mend: `berth serve --listen 0.0.0.0:${port}`,
+      hint: "on the server",
     };
   },
 };

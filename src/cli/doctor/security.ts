@@ -6,7 +6,7 @@ import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { type Peer, shakeHands } from "../reach/handshake.ts";
 import { type AuthorityFile, authoritiesFor, systemAuthorities } from "../setup/authorities.ts";
 import { fetchAuthority } from "../setup/authority.ts";
-import type { Check, Facts, Result } from "./checks.ts";
+import { asRoot, type Check, type Facts, type Result } from "./checks.ts";
 
 /** Whether it speaks HTTPS. */
 export const tlsCheck: Check = {
@@ -28,7 +28,8 @@ export const tlsCheck: Check = {
       return {
         state: "note",
         says: "it speaks plain HTTP, which whoever is between can read and change",
-        mend: `berth setup server ${host}, on the server`,
+        mend: `berth setup server ${host}`,
+        hint: "on the server",
         facts: { scheme: "http", answer },
       };
     }
@@ -42,16 +43,17 @@ export const certificateCheck: Check = {
   run({ certificate, host }): Result {
     if (!certificate) return { state: "fine", says: "none is needed for plain HTTP" };
     const shown = new X509Certificate(certificate);
-    const renew = `berth setup server ${host}, on the server`;
+    const renew = { mend: `berth setup server ${host}`, hint: "on the server" };
     const misnamed = nameFault(shown, host);
-    if (misnamed !== undefined) return { state: "wrong", says: misnamed, mend: renew };
+    if (misnamed !== undefined) return { state: "wrong", says: misnamed, ...renew };
     if (Date.parse(shown.validTo) < Date.now())
-      return { state: "wrong", says: `it expired on ${shown.validTo}`, mend: renew };
+      return { state: "wrong", says: `it expired on ${shown.validTo}`, ...renew };
     if (Date.parse(shown.validFrom) > Date.now())
       return {
         state: "wrong",
         says: `it is not valid before ${shown.validFrom}`,
-        mend: "timedatectl set-ntp true",
+        mend: asRoot("timedatectl set-ntp true"),
+        hint: "here, or on the machine that made it: its clock was ahead, or this machine's is behind",
       };
     return { state: "fine", says: `it is for ${host}, until ${shown.validTo}` };
   },
@@ -66,24 +68,31 @@ export const authorityCheck: Check = {
     const at = known(peer);
     const system = systemAuthorities(machine);
     const isTrustedBySystem = system !== undefined && (await isVouched(at, system.text));
-    const vouching: AuthorityFile[] = isTrustedBySystem ? [system] : [];
-    for (const one of authoritiesFor(registry, machine))
-      if (await isVouched(at, one.text)) vouching.push(one);
-    const [first] = vouching;
-    const facts = { vouching: new Set(vouching.map(({ text }) => text)), isTrustedBySystem };
+    const facts = { isTrustedBySystem };
+    const first = isTrustedBySystem ? system : await firstVouching(at, authoritiesFor(registry, machine));
     if (first) {
       const says = `it is vouched for by ${first.file}`;
       return { state: "fine", says, facts: { ...facts, authority: first.text } };
     }
     if ((await shakeHands(at)).distrust === undefined)
       return { state: "fine", says: "this machine trusts it", facts };
+    const says = "nobody whom this machine trusts vouches for it";
     const offered = await fetchAuthority(at, registry).then(fingerprintOf, () => undefined); // it need not have one
-    const what =
-      offered === undefined ? "--ca-file FILE" : `--fingerprint ${offered}, if the server shows the same`;
-    const mend = `berth setup client ${registry} ${what}`;
-    return { state: "wrong", says: "nobody whom this machine trusts vouches for it", mend, facts };
+    const [what, hint] =
+      offered === undefined
+        ? ["--ca-file FILE", "with its authority's certificate for FILE"]
+        : [`--fingerprint ${offered}`, "if the server shows the same fingerprint"];
+    return { state: "wrong", says, mend: asRoot(`berth setup client ${registry} ${what}`), hint, facts };
   },
 };
+
+async function firstVouching(
+  peer: Peer,
+  files: readonly AuthorityFile[],
+): Promise<AuthorityFile | undefined> {
+  for (const one of files) if (await isVouched(peer, one.text)) return one;
+  return undefined;
+}
 
 async function isVouched(peer: Peer, authorities: string): Promise<boolean> {
   return (await shakeHands(peer, [authorities])).distrust === undefined;
@@ -108,7 +117,8 @@ export const clockCheck: Check = {
     return {
       state: "wrong",
       says,
-      mend: "timedatectl set-ntp true, on the machine whose clock is wrong",
+      mend: asRoot("timedatectl set-ntp true"),
+      hint: "on the machine whose clock is wrong",
       facts: { answer },
     };
   },

@@ -21,7 +21,7 @@ export const apiCheck: Check = {
     const realm = challenges.find((one) => one.scheme === "bearer")?.parameters.get("realm");
     if (realm?.startsWith("http:") && scheme === "https") {
       const says = `it is a registry, but sends clients to ${realm} for tokens, with their passwords in plain HTTP`;
-      return { state: "wrong", says, mend: `set public-url: https://${registry} on the server`, facts };
+      return { state: "wrong", says, hint: `set public-url: https://${registry} on the server`, facts };
     }
     return { state: "fine", says: "it is a registry", facts };
   },
@@ -71,7 +71,7 @@ export const pullCheck: Check = {
       return {
         state: "wrong",
         says: `${name} may not be pulled`,
-        mend: grant(registry, login, "reader", name),
+        ...grant(registry, login, "reader", name),
         facts,
       };
     }
@@ -94,21 +94,28 @@ export const pushCheck: Check = {
         return {
           state: "wrong",
           says: error.message,
-          mend: `berth gc run ${registry}, or make room on the server's disk`,
+          ...collect(registry),
         };
       if (!isRefusal(error)) throw error;
-      const mend = grant(registry, login, "writer", name);
-      return { state: isRepositoryGiven ? "wrong" : "note", says: `${name} may not be pushed to`, mend };
+      const state = isRepositoryGiven ? "wrong" : "note";
+      return { state, says: `${name} may not be pushed to`, ...grant(registry, login, "writer", name) };
     }
   },
 };
+
+type Mend = Pick<Result, "mend" | "hint">;
 
 function isRefusal(error: unknown): boolean {
   return isRegistryError(error, "DENIED", "UNAUTHORIZED", "UNSUPPORTED");
 }
 
-function grant(registry: string, login: string | undefined, role: string, repository: string): string {
-  return `berth role grant ${registry} ${login || "WHO"} ${role} ${repository}, by an administrator`;
+function grant(registry: string, login: string | undefined, role: string, repository: string): Mend {
+  const mend = `berth role grant ${registry} ${login || "WHO"} ${role} ${repository}`;
+  return { mend, hint: "by an administrator" };
+}
+
+function collect(registry: string): Mend {
+  return { mend: `berth gc run ${registry}`, hint: "by an administrator, or make room on the server's disk" };
 }
 
 const diskAnswer = z.object({ freeBytes: z.number(), totalBytes: z.number() });
@@ -126,7 +133,7 @@ export const diskCheck: Check = {
     const { freeBytes, totalBytes } = answer;
     const says = `${formatSize(freeBytes)} of ${formatSize(totalBytes)} are free`;
     if (freeBytes > littleBytes && freeBytes / totalBytes > littlePart) return { state: "fine", says };
-    return { state: "wrong", says, mend: `berth gc run ${registry}, or make room on the server's disk` };
+    return { state: "wrong", says, ...collect(registry) };
   },
 };
 

@@ -16,9 +16,11 @@ export function describeFindings(
     wrong: red("WRONG"),
     untried: dim("-    "),
   } as const;
-  const lines = findings.map(({ check, state, says, mend }) => {
+  const below = " ".repeat(nameWidth + 9);
+  const lines = findings.map(({ check, state, says, mend, hint }) => {
     const line = `${marks[state]}  ${check.padEnd(nameWidth)}  ${state === "untried" ? dim(says) : says}\n`;
-    return mend === undefined ? line : `${line}${" ".repeat(nameWidth + 9)}mend it: ${bold(mend)}\n`;
+    if (mend === undefined) return hint === undefined ? line : `${line}${below}${hint}\n`;
+    return `${line}${below}mend it: ${bold(mend)}\n${hint === undefined ? "" : `${below}(${hint})\n`}`;
   });
   const wrong = findings.filter(({ state }) => state === "wrong").length;
   return `${lines.join("")}${wrong === 0 ? "Nothing is wrong" : `${wrong} ${wrong === 1 ? "thing is" : "things are"} wrong`}\n`;

@@ -1,10 +1,9 @@
 import { RegistryError } from "../../oci/errors.ts";
 import type { RegistryName } from "../../oci/references.ts";
-import { errorCode } from "../../registry/files/durable.ts";
-import type { Files } from "./files.ts";
+import { type Files, reasonOf, requireAllWritable } from "./files.ts";
 import type { Plan } from "./plan.ts";
 import type { RunProgram } from "./programs.ts";
-import { readRecord, recordPath, type SetupRecord, type Step, writeRecord } from "./record.ts";
+import { readRecord, recordPath, removeRecord, type SetupRecord, type Step, writeRecord } from "./record.ts";
 import { takeBack } from "./undo.ts";
 
 /** Where a plan is carried out. */
@@ -15,25 +14,27 @@ export interface Place {
 }
 
 /**
- * Carries out a plan, whole or not at all: when something fails, what was done is taken back. What it does is recorded
- * before it is done, so that it can be taken back whenever it ends. Resolves to what takes it back alone.
+ * Carries out a plan, whole or not at all: what cannot be written is named before anything is, and when something fails,
+ * what was done is taken back. What it does is recorded before it is done, so that it can be taken back whenever it ends. Resolves to what takes it back alone.
  * @throws RegistryError DENIED, with what cannot be changed and why; what a program said
  */
 export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise<void>> {
   const { files, registry, run } = place;
-  if (plan.files.length === 0) return async () => {};
+  if (plan.files.length === 0 && plan.commands.length === 0) return async () => {};
+  const paths = [recordPath(registry), ...plan.files.map(({ path }) => path)];
+  requireAllWritable(files, paths);
   const earlier = await readRecord(files, registry);
-  const steps: Step[] = plan.files.map(({ path, before, after }) => ({
-    path,
-    before: before ?? null,
-    after,
-  }));
+  const steps = await Promise.all(
+    plan.files.map(async ({ path, before, after }): Promise<Step> => {
+      return { path, before: before ?? null, after, modified: await files.modified(path) };
+    }),
+  );
+  const folders = files.missingFolders(paths);
   const record: SetupRecord = {
     steps: [...(earlier?.steps ?? []), ...steps],
     commands: unique([...(earlier?.commands ?? []), ...plan.commands.map(({ undo }) => undo)]),
-    folders: [...(earlier?.folders ?? [])],
+    folders: [...new Set([...(earlier?.folders ?? []), ...folders])],
   };
-  const folders: string[] = [];
   const retreat = async (): Promise<void> => {
     await takeBack(files, { steps, commands: [], folders });
     await restoreRecord(place, earlier, folders);
@@ -41,19 +42,18 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
   const begun: (readonly string[])[] = [];
   let at = recordPath(registry);
   try {
-    folders.push(...(await writeRecord(files, registry, record)));
+    await writeRecord(files, registry, record);
     for (const { path, before, after } of steps) {
       at = path;
       if ((await files.read(path)) !== (before ?? undefined))
         throw new Error("it was changed just now by somebody else");
-      folders.push(...(await files.write(path, after)));
+      await files.write(path, after);
     }
     at = "the system";
     for (const { argv, undo } of plan.commands) {
       begun.push(undo);
       await run(argv);
     }
-    await writeRecord(files, registry, { ...record, folders: [...record.folders, ...folders] });
   } catch (cause) {
     await retreat();
     const left = await runAll(run, begun);
@@ -86,22 +86,10 @@ async function restoreRecord(
   folders: readonly string[],
 ): Promise<void> {
   if (earlier) return void (await writeRecord(files, registry, earlier));
-  const path = recordPath(registry);
-  if ((await files.read(path)) !== undefined) await files.remove(path);
+  await removeRecord(files, registry);
   await files.removeFolders(folders);
 }
 
 function unique(commands: readonly (readonly string[])[]): readonly (readonly string[])[] {
   return [...new Map(commands.map((argv) => [argv.join(" "), argv])).values()];
-}
-
-function reasonOf(cause: unknown): string {
-  const code = errorCode(cause);
-  if (code === "EACCES" || (code === "EPERM" && process.getuid?.() !== 0))
-    return "not allowed: run it as root, with sudo";
-  if (code === "EPERM") return "not even root may write it: it may be immutable (lsattr)";
-  if (code === "EROFS") return "its file system is read-only";
-  if (code === "EISDIR") return "it is a folder, a file was expected";
-  if (code === "ENOTDIR" || code === "EEXIST") return "a part of its path is no folder";
-  return cause instanceof Error ? cause.message : String(cause);
 }

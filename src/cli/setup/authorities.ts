@@ -1,4 +1,4 @@
-import { errorCode } from "../../registry/files/durable.ts";
+import { isRegistryError } from "../../oci/errors.ts";
 import type { Machine } from "./machine.ts";
 
 /** Certificates of authorities (PEM) in a file. */
@@ -43,7 +43,7 @@ function readIfAllowed(file: string, machine: Machine): string | undefined {
   try {
     return machine.read(file);
   } catch (error) {
-    if (errorCode(error) === "EACCES") return undefined;
+    if (isRegistryError(error, "DENIED")) return undefined;
     throw error;
   }
 }

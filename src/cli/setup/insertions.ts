@@ -1,4 +1,5 @@
 import { type ParseError, parse } from "jsonc-parser";
+import { parseToml } from "./engines/toml.ts";
 
 /**
  * Takes back what a change inserted into a file that others changed since: `undefined` where it only inserted nothing
@@ -45,7 +46,7 @@ function isSound(path: string, text: string): boolean {
   }
   if (!path.endsWith(".toml")) return true;
   try {
-    Bun.TOML.parse(Buffer.from(text, "latin1").toString());
+    parseToml(path, text);
     return true;
   } catch {
     return false; // that is the answer

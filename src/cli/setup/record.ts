@@ -9,7 +9,14 @@ const base64 = z.base64().transform((text) => Buffer.from(text, "base64").toStri
 const schema = z.object({
   format: z.literal(1),
   registry: z.string(),
-  steps: z.array(z.object({ path: z.string(), before: base64.nullable(), after: base64 })),
+  steps: z.array(
+    z.object({
+      path: z.string(),
+      before: base64.nullable(),
+      after: base64,
+      modified: z.coerce.date().optional(),
+    }),
+  ),
   commands: z.array(z.array(z.string())),
   folders: z.array(z.string()),
 });
@@ -20,6 +27,8 @@ export interface Step {
   /** `null` when there was no such file. Latin-1, as `after`. */
   readonly before: string | null;
   readonly after: string;
+  /** When it was last changed before. */
+  readonly modified?: Date | undefined;
 }
 
 /** Everything that setup changed for one registry. */
@@ -28,7 +37,7 @@ export interface SetupRecord {
   readonly steps: readonly Step[];
   /** What has to run when files change back. */
   readonly commands: readonly (readonly string[])[];
-  /** Folders that were made. */
+  /** Folders that were made, or were about to be. */
   readonly folders: readonly string[];
 }
 
@@ -67,16 +76,19 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Writes what was there before: it may have secrets, and is for root alone. Resolves to the folders that it made. */
-export function writeRecord(
-  files: Files,
-  registry: RegistryName,
-  record: SetupRecord,
-): Promise<readonly string[]> {
+/** Writes what was there before: it may have secrets, and is for root alone. */
+export function writeRecord(files: Files, registry: RegistryName, record: SetupRecord): Promise<void> {
   const encode = (text: string): string => Buffer.from(text, "latin1").toString("base64");
-  const steps = record.steps.map(({ path, before, after }) => {
-    return { path, before: before === null ? null : encode(before), after: encode(after) };
+  const steps = record.steps.map(({ before, after, ...step }) => {
+    return { ...step, before: before === null ? null : encode(before), after: encode(after) };
   });
   const text = JSON.stringify({ ...record, format: 1, registry, steps });
-  return files.write(recordPath(registry), `${text}\n`, 0o600);
+  return files.write(recordPath(registry), `${text}\n`, { mode: 0o600 });
+}
+
+/** Removes the record, if there is one, and what was left of one that was being written. */
+export async function removeRecord(files: Files, registry: RegistryName): Promise<void> {
+  const path = recordPath(registry);
+  await files.tidy(path);
+  if ((await files.read(path)) !== undefined) await files.remove(path);
 }

@@ -1,5 +1,5 @@
 import type { RegistryName } from "../../oci/references.ts";
-import type { Files } from "./files.ts";
+import { type Files, requireAllWritable } from "./files.ts";
 import { withoutInsertion } from "./insertions.ts";
 import type { RunProgram } from "./programs.ts";
 import {
@@ -7,6 +7,7 @@ import {
   readRecordAt,
   recordFolder,
   recordPath,
+  removeRecord,
   type SetupRecord,
   type Step,
   writeRecord,
@@ -49,8 +50,18 @@ export async function undoSetup(
   registry: RegistryName,
   run: RunProgram,
 ): Promise<readonly UndoneFile[] | undefined> {
+  const planned = await undoneBy(files, registry);
   const record = await readRecord(files, registry);
-  if (!record) return undefined;
+  if (!planned || !record) {
+    if (files.refusal(recordPath(registry)) === undefined) {
+      // A setup that was killed as it began left no more than this.
+      await removeRecord(files, registry);
+      await files.removeFolders([recordFolder]);
+    }
+    return undefined;
+  }
+  const changed = planned.filter(({ outcome }) => outcome === "restored" || outcome === "removed");
+  requireAllWritable(files, [recordPath(registry), ...changed.map(({ path }) => path)]);
   const { outcomes, left, folders } = await takeBack(files, record);
   // Also when an earlier undo took the files back already: it may have been interrupted before it came here.
   for (const argv of record.commands) await run(argv);
@@ -58,7 +69,7 @@ export async function undoSetup(
     await writeRecord(files, registry, { ...record, steps: left, folders });
     return worstOf(outcomes);
   }
-  await files.remove(recordPath(registry));
+  await removeRecord(files, registry);
   const full = await files.removeFolders([...folders, recordFolder]);
   await leaveFolders(files, full);
   return worstOf(outcomes);
@@ -82,11 +93,15 @@ export async function takeBack(
   const outcomes: UndoneFile[] = [];
   const left: Step[] = [];
   for (const step of [...record.steps].reverse()) {
+    await files.tidy(step.path);
     const now = (await files.read(step.path)) ?? null;
     const { outcome, content } = goBack(step, now);
     if (outcome === "kept") left.unshift(step);
     else if (content === null && now !== null) await files.remove(step.path);
-    else if (content !== null && content !== now) await files.write(step.path, content);
+    else if (content !== null && content !== now) {
+      const modified = content === step.before ? step.modified : undefined;
+      await files.write(step.path, content, { modified });
+    }
     outcomes.push({ path: step.path, outcome });
   }
   return { outcomes, left, folders: await files.removeFolders(record.folders) };

@@ -3,7 +3,7 @@ import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
 import { changeFile, type PartOfPlan, type Target } from "../plan.ts";
 import { authorityPath, type Engine, outlookByFiles } from "./engine.ts";
-import { addToTable, parseToml, tomlAt } from "./toml.ts";
+import { parseToml, type TomlEntry, type TomlTable, tomlAt, tomlTexts, withEntries } from "./toml.ts";
 
 const settingsFile = "/etc/buildkit/buildkitd.toml";
 const folder = "/etc/buildkit/certs.d";
@@ -15,45 +15,52 @@ const restart = "start BuildKit again, so that it reads it: systemctl restart bu
  */
 export const buildkit: Engine = {
   name: "buildkit",
+  storage(machine) {
+    const { root } = settings(machine);
+    return typeof root === "string" ? root : "/var/lib/buildkit";
+  },
+  makeRoom: "buildctl prune",
   isInstalled: (machine) => hasProgram(machine, "buildkitd") || machine.has("/etc/buildkit"),
   trust(target, authority, machine) {
     const path = authorityPath(folder, target);
     const why = `BuildKit trusts the authority of ${target.registry}`;
-    const known = tomlAt(settings(machine), "registry", target.registry, "ca");
-    if (Array.isArray(known) && known.includes(path))
-      return { files: changeFile(machine, path, authority, why) };
-    if (known !== undefined) throw alreadySaid(target, "ca", known);
-    const entry = add(machine, target, [`ca = [${JSON.stringify(path)}]`], why);
-    return { ...entry, files: [...changeFile(machine, path, authority, why), ...(entry.files ?? [])] };
+    const files = changeFile(machine, path, authority, why);
+    const known = authoritiesOf(target, machine);
+    if (known.includes(path)) return { files };
+    const entry = change(machine, target, { key: "ca", add: path }, why);
+    return { ...entry, files: [...files, ...(entry.files ?? [])] };
   },
   allowPlainHttp(target, machine) {
-    const known = tomlAt(settings(machine), "registry", target.registry, "http");
+    const known = settingOf(target, "http", machine);
     if (known === true) return {};
     if (known !== undefined) throw alreadySaid(target, "http", known);
-    return add(machine, target, ["http = true"], `BuildKit speaks plain HTTP with ${target.registry}`);
+    const why = `BuildKit speaks plain HTTP with ${target.registry}`;
+    return change(machine, target, { key: "http", set: true }, why);
   },
-  outlook(target, served, machine) {
-    const known = settings(machine);
-    if (served.scheme === "http" && tomlAt(known, "registry", target.registry, "http") === true)
+  async outlook(target, served, machine) {
+    if (served.scheme === "http" && settingOf(target, "http", machine) === true)
       return { kind: "works", because: `${settingsFile} allows plain HTTP with it` };
-    const files = tomlAt(known, "registry", target.registry, "ca");
-    const authorities = Array.isArray(files) ? files.filter((file) => typeof file === "string") : [];
-    return outlookByFiles(
-      "BuildKit",
-      authorities.length > 0 ? authorities : [authorityPath(folder, target)],
-      served,
-      machine,
-    );
+    return outlookByFiles("BuildKit", authoritiesOf(target, machine), served, machine);
   },
 };
 
-function settings(machine: Machine) {
+function settings(machine: Machine): TomlTable {
   return parseToml(settingsFile, machine.read(settingsFile) ?? "");
 }
 
-function add(machine: Machine, { registry }: Target, lines: readonly string[], why: string): PartOfPlan {
-  const header = `[registry.${JSON.stringify(registry)}]`;
-  const after = addToTable(settingsFile, machine.read(settingsFile) ?? "", header, lines);
+function settingOf({ registry }: Target, key: string, machine: Machine): unknown {
+  return tomlAt(settings(machine), "registry", registry, key);
+}
+
+function authoritiesOf(target: Target, machine: Machine): readonly string[] {
+  const known = settingOf(target, "ca", machine);
+  const files = tomlTexts(known);
+  if (files) return files;
+  throw alreadySaid(target, "ca", known);
+}
+
+function change(machine: Machine, { registry }: Target, entry: TomlEntry, why: string): PartOfPlan {
+  const after = withEntries(settingsFile, machine.read(settingsFile) ?? "", ["registry", registry], [entry]);
   return { files: changeFile(machine, settingsFile, after, why), advice: [restart] };
 }
 

@@ -1,7 +1,10 @@
+import { join } from "node:path";
+import { quote } from "../../../oci/errors.ts";
+import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
-import { changeFile, type FileChange, joinParts, type PartOfPlan, type Target } from "../plan.ts";
-import { type Engine, outlookByFiles } from "./engine.ts";
-import { addToTable, parseToml, tomlAt } from "./toml.ts";
+import { changeFile, joinParts, type PartOfPlan, type Target } from "../plan.ts";
+import { certificatesIn, type Engine, outlookByFiles } from "./engine.ts";
+import { parseToml, type TomlEntry, type TomlTable, tomlAt, tomlTexts, withEntries } from "./toml.ts";
 
 const settingsFile = "/etc/containerd/config.toml";
 const usualFolder = "/etc/containerd/certs.d";
@@ -14,78 +17,125 @@ const plugins = { 2: "io.containerd.grpc.v1.cri", 3: "io.containerd.cri.v1.image
  */
 export const containerd: Engine = {
   name: "containerd",
+  storage(machine) {
+    const root = parseToml(settingsFile, machine.read(settingsFile) ?? "").root;
+    return typeof root === "string" ? root : "/var/lib/containerd";
+  },
+  makeRoom: "nerdctl image prune",
   isInstalled: (machine) => hasProgram(machine, "containerd") || machine.has("/etc/containerd"),
   trust(target, authority, machine) {
     const why = `containerd trusts the authority of ${target.registry}`;
-    const { folder, settings } = readSettings(machine);
-    const place = `${folder}/${target.registry}`;
+    const { folders, settings } = readSettings(machine);
+    const place = `${folders[0]}/${target.registry}`;
     const files = [
       ...changeFile(machine, `${place}/ca.crt`, authority, why),
-      ...changeFile(machine, `${place}/hosts.toml`, hostsFile(target, "https"), why),
+      ...changeFile(machine, `${place}/hosts.toml`, hostsWith(place, target, "https", machine), why),
     ];
     return joinParts([{ files }, settings]);
   },
   allowPlainHttp(target, machine) {
-    const { folder, settings } = readSettings(machine);
+    const { folders, settings } = readSettings(machine);
+    const place = `${folders[0]}/${target.registry}`;
     const why = `containerd speaks plain HTTP with ${target.registry}`;
-    const files = changeFile(
-      machine,
-      `${folder}/${target.registry}/hosts.toml`,
-      hostsFile(target, "http"),
-      why,
-    );
-    return joinParts([{ files }, settings]);
+    const after = hostsWith(place, target, "http", machine);
+    return joinParts([{ files: changeFile(machine, `${place}/hosts.toml`, after, why) }, settings]);
   },
-  outlook(target, served, machine) {
-    const { folder } = readSettings(machine);
-    const place = `${folder}/${target.registry}`;
+  async outlook(target, served, machine) {
+    const { folders } = readSettings(machine);
+    const places = folders.map((folder) => `${folder}/${target.registry}`);
+    const place = places.find((one) => machine.has(one)) ?? places[0] ?? usualFolder;
     const file = `${place}/hosts.toml`;
-    const hosts = machine.read(file);
-    const list =
-      hosts === undefined ? undefined : tomlAt(parseToml(file, hosts), "host", `http://${target.registry}`);
-    if (served.scheme === "http" && list !== undefined)
+    const text = machine.read(file);
+    const host = text === undefined ? undefined : hostIn(parseToml(file, text), target, served.scheme);
+    if (served.scheme === "http" && host)
       return { kind: "works", because: `${file} allows plain HTTP with it` };
-    return outlookByFiles("containerd", [`${place}/ca.crt`], served, machine);
+    if (host?.table.skip_verify === true)
+      return { kind: "works", because: `${file} says skip_verify, so that nothing is checked` };
+    const authorities = host ? authoritiesOf(file, host.table).map((name) => beside(place, name)) : [];
+    const all = text === undefined ? certificatesIn(place, machine) : authorities;
+    return outlookByFiles("containerd", all, served, machine);
   },
 };
 
-function hostsFile({ registry }: Target, scheme: "https" | "http"): string {
-  const url = `${scheme}://${registry}`;
+/** What `hosts.toml` has to say of a registry, beside what it says. */
+function hostsWith(place: string, target: Target, scheme: Scheme, machine: Machine): string {
+  const file = `${place}/hosts.toml`;
+  const url = `${scheme}://${target.registry}`;
+  const text = machine.read(file) ?? "";
+  const capabilities: TomlEntry = { key: "capabilities", set: ["pull", "resolve", "push"] };
   // A relative path is looked for beside this file.
-  const authority = scheme === "https" ? `  ca = "ca.crt"\n` : "";
-  return `server = "${url}"\n\n[host."${url}"]\n  capabilities = ["pull", "resolve", "push"]\n${authority}`;
+  const authority: readonly TomlEntry[] = scheme === "https" ? [{ key: "ca", add: "ca.crt" }] : [];
+  const host = hostIn(parseToml(file, text), target, scheme);
+  if (!host) {
+    const begun = text.trim() === "" ? `${text}server = ${JSON.stringify(url)}\n` : text;
+    return withEntries(file, begun, ["host", url], [capabilities, ...authority]);
+  }
+  const known = authoritiesOf(file, host.table).map((name) => beside(place, name));
+  if (scheme === "http" || known.includes(`${place}/ca.crt`)) return text;
+  return withEntries(file, text, ["host", host.key], authority);
 }
 
-/** Where containerd looks for registries, and what has to change so that Kubernetes' side of it looks there too. */
-function readSettings(machine: Machine): { folder: string; settings: PartOfPlan } {
+type Scheme = "https" | "http";
+
+/** The table of a registry in `hosts.toml`; without a scheme, its name means HTTPS. */
+function hostIn(
+  hosts: TomlTable,
+  { registry }: Target,
+  scheme: Scheme,
+): { readonly key: string; readonly table: TomlTable } | undefined {
+  const keys = [`${scheme}://${registry}`, ...(scheme === "https" ? [registry] : [])];
+  for (const key of keys) {
+    const table = tomlAt(hosts, "host", key);
+    if (typeof table === "object" && table !== null) return { key, table: table as TomlTable }; // of TOML
+  }
+  return undefined;
+}
+
+function authoritiesOf(file: string, host: TomlTable): readonly string[] {
+  const files = tomlTexts(host.ca);
+  if (files) return files;
+  throw new UsageError(
+    `${file} says ca = ${quote(JSON.stringify(host.ca))}: expected a file or a list of files`,
+  );
+}
+
+function beside(folder: string, name: string): string {
+  return name.startsWith("/") ? name : join(folder, name);
+}
+
+interface Settings {
+  /** Where containerd looks for registries, in this order. */
+  readonly folders: readonly [string, ...string[]];
+  /** What has to change so that Kubernetes' side of it looks there too. */
+  readonly settings: PartOfPlan;
+}
+
+function readSettings(machine: Machine): Settings {
+  const usual = (settings: PartOfPlan): Settings => ({ folders: [usualFolder], settings });
   const text = machine.read(settingsFile);
-  if (text === undefined) return { folder: usualFolder, settings: {} };
+  if (text === undefined) return usual({});
   const settings = parseToml(settingsFile, text);
   const plugin = plugins[settings.version === 3 ? 3 : 2];
-  const configured = tomlAt(settings, "plugins", plugin, "registry", "config_path");
-  if (typeof configured === "string" && configured !== "")
-    return { folder: configured.split(":")[0] ?? configured, settings: {} };
-  if (isWithoutKubernetes(settings.disabled_plugins)) return { folder: usualFolder, settings: {} };
-  const registry = tomlAt(settings, "plugins", plugin, "registry");
-  const says = typeof registry === "object" && registry !== null ? Object.keys(registry) : [];
+  const registry = (...keys: readonly string[]) => tomlAt(settings, "plugins", plugin, "registry", ...keys);
+  const configured = registry("config_path");
+  const [first, ...more] =
+    typeof configured === "string" ? configured.split(":").filter((one) => one !== "") : [];
+  if (first !== undefined) return { folders: [first, ...more], settings: {} };
+  if (isWithoutKubernetes(settings.disabled_plugins)) return usual({});
   const isOld = settings.version !== 2 && settings.version !== 3;
-  if (isOld || configured !== undefined || ["mirrors", "configs"].some((name) => says.includes(name))) {
+  const named = ["mirrors", "configs"].some((key) => Object.keys(registry(key) ?? {}).length > 0);
+  if (isOld || named) {
     const why = isOld
       ? "is of version 1"
       : "names registries itself, beside which config_path must not stand";
     const advice = `for Kubernetes: ${settingsFile} ${why}: move to config_path = "${usualFolder}" by hand`;
-    return { folder: usualFolder, settings: { advice: [advice] } };
+    return usual({ advice: [advice] });
   }
-  const header = `[plugins.${JSON.stringify(plugin)}.registry]`;
-  const after = addToTable(settingsFile, text, header, [`config_path = "${usualFolder}"`]);
-  const files: readonly FileChange[] = changeFile(
-    machine,
-    settingsFile,
-    after,
-    `Kubernetes' containerd reads ${usualFolder}`,
-  );
+  const entry = { key: "config_path", set: usualFolder };
+  const after = withEntries(settingsFile, text, ["plugins", plugin, "registry"], [entry]);
+  const files = changeFile(machine, settingsFile, after, `Kubernetes' containerd reads ${usualFolder}`);
   const advice = ["start containerd again, if Kubernetes uses it: systemctl restart containerd"];
-  return { folder: usualFolder, settings: { files, advice } };
+  return usual({ files, advice });
 }
 
 function isWithoutKubernetes(disabled: unknown): boolean {

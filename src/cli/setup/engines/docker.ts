@@ -1,19 +1,36 @@
-import { applyEdits, modify, type ParseError, parse, printParseErrorCode } from "jsonc-parser";
+import {
+  applyEdits,
+  findNodeAtLocation,
+  modify,
+  type ParseError,
+  parse,
+  parseTree,
+  printParseErrorCode,
+} from "jsonc-parser";
 import { quote } from "../../../oci/errors.ts";
 import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
 import { changeFile } from "../plan.ts";
-import { authorityPath, type Engine, outlookByFiles } from "./engine.ts";
+import { authorityPath, certificatesIn, type Engine, type Outlook, outlookByFiles } from "./engine.ts";
 
 const settingsFile = "/etc/docker/daemon.json";
+const folder = "/etc/docker/certs.d";
 const key = "insecure-registries";
 
-/** The Docker engine. It reads its certificates anew for each pull. https://docs.docker.com/engine/security/certificates/ */
+/**
+ * The Docker engine. It reads the certificates of a registry anew for each pull, and those of the system when it starts.
+ * https://docs.docker.com/engine/security/certificates/
+ */
 export const docker: Engine = {
   name: "docker",
+  storage(machine) {
+    const root = settings(machine)["data-root"];
+    return typeof root === "string" ? root : "/var/lib/docker";
+  },
+  makeRoom: "docker system prune",
   isInstalled: (machine) => hasProgram(machine, "dockerd") || machine.has("/etc/docker"),
   trust(target, authority, machine) {
-    const path = authorityPath("/etc/docker/certs.d", target);
+    const path = authorityPath(folder, target);
     return {
       files: changeFile(machine, path, authority, `docker trusts the authority of ${target.registry}`),
     };
@@ -22,23 +39,50 @@ export const docker: Engine = {
     const text = machine.read(settingsFile);
     const after = withInsecureRegistry(text, registry);
     const files = changeFile(machine, settingsFile, after, `docker speaks plain HTTP with ${registry}`);
-    return files.length > 0 ? { files, advice: ["let docker read it: systemctl reload docker"] } : {};
+    if (files.length === 0) return {};
+    const fault = faultOf(after);
+    const advice = "let docker read it: systemctl reload docker";
+    return {
+      files,
+      advice: fault === undefined ? [advice] : [`${fault}: take them out of ${settingsFile}`, advice],
+    };
   },
-  outlook(target, served, machine) {
+  async outlook(target, served, machine): Promise<Outlook> {
     const { registry } = target;
-    if (insecureRegistries(machine).includes(registry))
+    const fault = faultOf(machine.read(settingsFile) ?? "");
+    if (fault !== undefined) return { kind: "fails", because: `${settingsFile}: ${fault}` };
+    const list = settings(machine)[key];
+    if (Array.isArray(list) && list.includes(registry))
       return { kind: "works", because: `${settingsFile} lists it in ${key}, so that nothing is checked` };
     const isLoopback = /^(?:127\.|localhost$|::1$)/.test(target.host);
     if (served.scheme === "http" && isLoopback)
       return { kind: "works", because: "docker takes plain HTTP from this machine" };
-    return outlookByFiles("docker", [authorityPath("/etc/docker/certs.d", target)], served, machine);
+    return outlookByFiles("docker", certificatesIn(`${folder}/${registry}`, machine), served, machine);
   },
 };
 
-function insecureRegistries(machine: Machine): readonly unknown[] {
-  const text = machine.read(settingsFile);
-  const list: unknown = text === undefined ? undefined : parseSettings(text)[key];
-  return Array.isArray(list) ? list : [];
+function settings(machine: Machine): Readonly<Record<string, unknown>> {
+  return parseSettings(machine.read(settingsFile) ?? "");
+}
+
+/** Why docker does not start with a file that {@link parseSettings} reads; `undefined` when it does. */
+function faultOf(text: string): string | undefined {
+  try {
+    if (!isEmpty(text)) JSON.parse(withoutMark(text));
+    return undefined;
+  } catch {
+    return "docker does not start with comments, or with commas before a closing bracket";
+  }
+}
+
+/** Docker takes such a file as one that says nothing. */
+function isEmpty(text: string): boolean {
+  return ["", "null"].includes(withoutMark(text).trim());
+}
+
+/** Without the byte order mark, as Latin-1 has it, that docker passes over. */
+function withoutMark(text: string): string {
+  return text.replace(/^\xef\xbb\xbf/, "");
 }
 
 /**
@@ -46,8 +90,7 @@ function insecureRegistries(machine: Machine): readonly unknown[] {
  * @throws UsageError when the text is no JSON, or the list no list
  */
 export function withInsecureRegistry(text: string | undefined, registry: string): string {
-  if (text === undefined || text.trim() === "")
-    return `${JSON.stringify({ [key]: [registry] }, undefined, 2)}\n`;
+  if (text === undefined || isEmpty(text)) return `${JSON.stringify({ [key]: [registry] }, undefined, 2)}\n`;
   const list = parseSettings(text)[key] ?? [];
   if (!Array.isArray(list)) {
     throw new UsageError(
@@ -55,12 +98,14 @@ export function withInsecureRegistry(text: string | undefined, registry: string)
     );
   }
   if (list.includes(registry)) return text;
-  const formattingOptions = formattingOf(text);
-  const place = parseSettings(text)[key] === undefined ? [key] : [key, list.length];
-  return applyEdits(
-    text,
-    modify(text, place, place.length === 1 ? [registry] : registry, { formattingOptions }),
-  );
+  const mark = text.slice(0, text.length - withoutMark(text).length);
+  const plain = withoutMark(text);
+  const known = findNodeAtLocation(parseTree(plain) ?? { type: "null", offset: 0, length: 0 }, [key]);
+  const isOneLine =
+    known !== undefined && !plain.slice(known.offset, known.offset + known.length).includes("\n");
+  const options = isOneLine ? {} : { formattingOptions: formattingOf(plain) };
+  const [path, value] = known === undefined ? [[key], [registry]] : [[key, list.length], registry];
+  return mark + applyEdits(plain, modify(plain, path, value, options));
 }
 
 /** As the file is indented. */
@@ -72,8 +117,9 @@ function formattingOf(text: string) {
 
 /** @throws UsageError with the place where it is no JSON */
 function parseSettings(text: string): Readonly<Record<string, unknown>> {
+  if (isEmpty(text)) return {};
   const errors: ParseError[] = [];
-  const value: unknown = parse(text, errors, { allowTrailingComma: true });
+  const value: unknown = parse(withoutMark(text), errors, { allowTrailingComma: true });
   const [first] = errors;
   if (first) {
     const line = text.slice(0, first.offset).split("\n").length;

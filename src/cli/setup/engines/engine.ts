@@ -10,7 +10,7 @@ export type Outlook =
 export interface Served {
   readonly scheme: "https" | "http";
   /** Whether what the registry shows is vouched for by these authorities (PEM, Latin-1). */
-  isVouchedForBy(authorities: string): boolean;
+  isVouchedForBy(authorities: string): Promise<boolean>;
   /** Whether this machine's own list of authorities vouches for it. */
   readonly isTrustedBySystem: boolean;
 }
@@ -23,32 +23,44 @@ export interface Engine {
   trust(target: Target, authority: string, machine: Machine): PartOfPlan;
   /** How it comes to speak plain HTTP with a registry; absent where there is no such thing. @throws UsageError likewise */
   allowPlainHttp?(target: Target, machine: Machine): PartOfPlan;
-  /** What it would do; absent where nobody pulls with it. */
-  outlook?(target: Target, served: Served, machine: Machine): Outlook;
+  /** What it would do; absent where nobody pulls with it. @throws UsageError likewise */
+  outlook?(target: Target, served: Served, machine: Machine): Promise<Outlook>;
+  /** The folder that it keeps images in; absent where nobody pulls with it. @throws UsageError likewise */
+  storage?(machine: Machine): string;
+  /** The command that removes from there what is not used. */
+  readonly makeRoom?: string;
 }
 
-/** The files of one registry's authorities in a folder such as `/etc/docker/certs.d`. */
+/** The file of one registry's authority in a folder such as `/etc/docker/certs.d`. */
 export function authorityPath(folder: string, { registry }: Target): string {
   return `${folder}/${registry}/ca.crt`;
 }
 
-/** What an engine does that trusts an authority by one of these files. */
-export function outlookByFiles(
+/** The files in a folder that engines take for authorities. https://docs.docker.com/engine/security/certificates/ */
+export function certificatesIn(folder: string, machine: Machine): readonly string[] {
+  return machine
+    .list(folder)
+    .filter((name) => name.endsWith(".crt"))
+    .map((name) => `${folder}/${name}`);
+}
+
+/** What an engine does that trusts the authorities in these files, beside those of the system. */
+export async function outlookByFiles(
   engine: string,
   files: readonly string[],
   served: Served,
   machine: Machine,
-): Outlook {
+): Promise<Outlook> {
   if (served.scheme === "http") return { kind: "fails", because: `${engine} wants HTTPS of it` };
-  for (const file of files) {
-    const text = machine.read(file);
-    if (text === undefined) continue;
-    if (served.isVouchedForBy(text)) return { kind: "works", because: `it trusts ${file}` };
-    return { kind: "fails", because: `${file} is of another authority than the registry's` };
+  const there = files.filter((file) => machine.read(file) !== undefined);
+  for (const file of there) {
+    if (await served.isVouchedForBy(machine.read(file) ?? ""))
+      return { kind: "works", because: `it trusts ${file}` };
   }
   if (served.isTrustedBySystem) return { kind: "works", because: "it trusts the system's authorities" };
-  return {
-    kind: "fails",
-    because: `${engine} does not trust its authority: there is no ${files.join(" or ")}`,
-  };
+  const because =
+    there.length === 0
+      ? `${engine} does not trust its authority: no file of its settings has it`
+      : `${there.join(" and ")} ${there.length === 1 ? "is" : "are"} of another authority than the registry's`;
+  return { kind: "fails", because };
 }

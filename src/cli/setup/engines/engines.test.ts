@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { basename, dirname } from "node:path";
 import type { RegistryName } from "../../../oci/references.ts";
 import type { Machine } from "../machine.ts";
 import type { PartOfPlan, Target } from "../plan.ts";
@@ -13,6 +14,11 @@ function machineOf(files: Readonly<Record<string, string>>): Machine {
   return {
     has: (path) => Object.keys(files).some((file) => file === path || file.startsWith(`${path}/`)),
     read: (path) => files[path],
+    list: (folder) =>
+      Object.keys(files)
+        .filter((file) => dirname(file) === folder)
+        .map((file) => basename(file)),
+    room: () => undefined,
   };
 }
 
@@ -34,33 +40,33 @@ const engine = (name: string) => {
 };
 const served = (scheme: "https" | "http", trusted = pem): Served => ({
   scheme,
-  isVouchedForBy: (text) => text === trusted,
+  isVouchedForBy: async (text) => text === trusted,
   isTrustedBySystem: false,
 });
 
 describe("engines", () => {
   test.each(["docker", "containerd", "podman", "buildkit"])(
     "%s fails before it is told of an authority, works then, and wants nothing more",
-    (name) => {
+    async (name) => {
       const { trust, outlook } = engine(name);
       const before = machineOf({});
-      expect(outlook?.(target, served("https"), before).kind).toBe("fails");
+      expect(await outlook?.(target, served("https"), before)).toMatchObject({ kind: "fails" });
       const files = after({}, trust(target, pem, before));
-      expect(outlook?.(target, served("https"), machineOf(files))).toMatchObject({ kind: "works" });
-      expect(outlook?.(target, served("https", "another"), machineOf(files))).toMatchObject({
+      expect(await outlook?.(target, served("https"), machineOf(files))).toMatchObject({ kind: "works" });
+      expect(await outlook?.(target, served("https", "another"), machineOf(files))).toMatchObject({
         kind: "fails",
       });
-      expect(outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "fails" });
+      expect(await outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "fails" });
       expect(trust(target, pem, machineOf(files)).files).toEqual([]);
     },
   );
 
   test.each(["docker", "containerd", "podman", "buildkit"])(
     "%s speaks plain HTTP when it is allowed to, and wants nothing more",
-    (name) => {
+    async (name) => {
       const { allowPlainHttp, outlook } = engine(name);
       const files = after({}, allowPlainHttp?.(target, machineOf({})));
-      expect(outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "works" });
+      expect(await outlook?.(target, served("http"), machineOf(files))).toMatchObject({ kind: "works" });
       expect(allowPlainHttp?.(target, machineOf(files)).files ?? []).toEqual([]);
     },
   );
@@ -79,7 +85,7 @@ describe("engines", () => {
     ['version = 2\n[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/c:/d"\n', "/c/", false],
     ['version = 2\ndisabled_plugins = ["cri"]\n', "/etc/containerd/certs.d/", false],
     [
-      'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors]\n',
+      'version = 2\n[plugins."io.containerd.grpc.v1.cri".registry.mirrors."a"]\n',
       "/etc/containerd/certs.d/",
       true,
     ],
@@ -102,6 +108,101 @@ describe("engines", () => {
     expect(part.files?.at(-1)?.after).toContain(`[plugins."io.containerd.cri.v1.images".registry]\n`);
   });
 
+  test.each([
+    [
+      "a mirror of the user's",
+      '# mine\nserver = "https://registry.local:5000"\n[host."https://mirror.lan"] # near\n  ca = "m.crt"',
+      `# mine\nserver = "https://registry.local:5000"\n[host."https://mirror.lan"] # near\n  ca = "m.crt"\n
+[host."https://registry.local:5000"]\n  capabilities = ["pull", "resolve", "push"]\n  ca = ["ca.crt"]\n`,
+    ],
+    [
+      "an authority of the user's",
+      "[host.'https://registry.local:5000']\n\tca = [ # theirs\n\t\t'/etc/x.pem', # x\n\t]\n",
+      "[host.'https://registry.local:5000']\n\tca = [ # theirs\n\t\t'/etc/x.pem', \"ca.crt\", # x\n\t]\n",
+    ],
+    [
+      "one authority, and no scheme",
+      '[host."registry.local:5000"]\r\nca = "/etc/x.pem" # x\r\n',
+      '[host."registry.local:5000"]\r\nca = ["/etc/x.pem", "ca.crt"] # x\r\n',
+    ],
+    [
+      "a table without authorities",
+      '[host."https://registry.local:5000"]\n  # slow\n  dial_timeout = "9s"\n',
+      '[host."https://registry.local:5000"]\n  ca = ["ca.crt"]\n  # slow\n  dial_timeout = "9s"\n',
+    ],
+    [
+      "the authority by its path",
+      '[host."https://registry.local:5000"]\nca = "/etc/containerd/certs.d/registry.local:5000/ca.crt"\n',
+      undefined,
+    ],
+  ])("containerd keeps what hosts.toml says: %s", async (_, text, expected) => {
+    const file = "/etc/containerd/certs.d/registry.local:5000/hosts.toml";
+    const files = { [file]: text };
+    const part = engine("containerd").trust(target, pem, machineOf(files));
+    expect(part.files?.find(({ path }) => path === file)?.after).toBe(expected);
+    const machine = machineOf(after(files, part));
+    expect(await engine("containerd").outlook?.(target, served("https"), machine)).toMatchObject({
+      kind: "works",
+    });
+  });
+
+  test("containerd that checks nothing is said to, and finds what stands in any of its folders", async () => {
+    const settings = {
+      "/etc/containerd/config.toml":
+        "version = 3\n[plugins.'io.containerd.cri.v1.images'.registry]\nconfig_path = '/a:/b'\n",
+    };
+    const outlook = (files: Record<string, string>) =>
+      engine("containerd").outlook?.(target, served("https"), machineOf({ ...settings, ...files }));
+    const skips = {
+      "/b/registry.local:5000/hosts.toml": '[host."https://registry.local:5000"]\nskip_verify = true',
+    };
+    expect(await outlook(skips)).toMatchObject({
+      kind: "works",
+      because: expect.stringContaining("skip_verify"),
+    });
+    expect(await outlook({ "/b/registry.local:5000/mine.crt": pem })).toMatchObject({ kind: "works" });
+    expect(
+      await outlook({ "/a/registry.local:5000/hosts.toml": "", "/b/registry.local:5000/a.crt": pem }),
+    ).toMatchObject({
+      kind: "fails",
+    });
+  });
+
+  test.each(["docker", "containerd", "podman", "buildkit"])(
+    "%s works with an authority of the system's, whatever its own files have, and with one of any name",
+    async (name) => {
+      const { trust, outlook } = engine(name);
+      const files = after({}, trust(target, "stale", machineOf({})));
+      const known = { ...served("https"), isTrustedBySystem: true };
+      expect(await outlook?.(target, known, machineOf(files))).toMatchObject({ kind: "works" });
+      expect(await outlook?.(target, served("https"), machineOf(files))).toEqual({
+        kind: "fails",
+        because: expect.stringMatching(/\/ca\.crt is of another authority/),
+      });
+    },
+  );
+
+  test.each([
+    ["", "works"],
+    [" \n", "works"],
+    ["null", "works"],
+    ['\xef\xbb\xbf{"debug": true}', "works"],
+    ['{"debug": true} // why', "fails"],
+    ['{"debug": true,}', "fails"],
+  ])("docker with the settings %j is said to be one that %s", async (text, kind) => {
+    const machine = machineOf({
+      "/etc/docker/daemon.json": text,
+      "/etc/docker/certs.d/registry.local:5000/company.crt": pem,
+    });
+    expect(await engine("docker").outlook?.(target, served("https"), machine)).toMatchObject({ kind });
+  });
+
+  test("docker is said not to start with comments when its settings are changed", () => {
+    const machine = machineOf({ "/etc/docker/daemon.json": '{\n  "debug": true // why\n}\n' });
+    const part = engine("docker").allowPlainHttp?.(target, machine);
+    expect(part?.advice?.[0]).toContain("does not start with comments");
+  });
+
   test("buildkit's settings get the authority into a table that is there", () => {
     const text = '# mine\n[registry."registry.local:5000"]\n  mirrors = ["a"]\n[worker]\n';
     const part = engine("buildkit").trust(target, pem, machineOf({ "/etc/buildkit/buildkitd.toml": text }));
@@ -117,8 +218,14 @@ describe("engines", () => {
     [
       "buildkit",
       "/etc/buildkit/buildkitd.toml",
-      '[registry."registry.local:5000"]\nca = ["x"]',
+      '[registry."registry.local:5000"]\nca = 1',
       /take that line out/,
+    ],
+    [
+      "containerd",
+      "/etc/containerd/certs.d/registry.local:5000/hosts.toml",
+      'host = { "https://registry.local:5000" = { skip_verify = false } }',
+      /write it yourself:\n {2}\[host\."https:\/\/registry\.local:5000"\]\n {2}ca = \["ca\.crt"\]/,
     ],
     ["containerd", "/etc/containerd/config.toml", "x", /config\.toml is no TOML/],
   ])("%s refuses %s when it says %j", (name, path, text, message) => {
@@ -152,10 +259,12 @@ describe("withInsecureRegistry", () => {
       '{\n\t"debug": true // why\n}\n',
       `{\n\t"debug": true,\n\t"insecure-registries": [\n\t\t"${r}"\n\t] // why\n}\n`,
     ],
-    ['{"insecure-registries":["a"]}', `{\n  "insecure-registries": [\n    "a",\n    "${r}"\n  ]\n}`],
+    ["", `{\n  "insecure-registries": [\n    "${r}"\n  ]\n}\n`],
+    ['{"insecure-registries":["a"]}', `{"insecure-registries":["a","${r}"]}`],
+    ['\xef\xbb\xbf{"insecure-registries":[]}', `\xef\xbb\xbf{"insecure-registries":["${r}"]}`],
     [
-      '{\n  "insecure-registries": ["a"],\n  "b": [1,2]\n}',
-      `{\n  "insecure-registries": [\n    "a",\n    "${r}"\n  ],\n  "b": [1,2]\n}`,
+      '{\n  "insecure-registries": [\n    "a" /* a */\n  ],\n  "b": [1,2]\n}',
+      `{\n  "insecure-registries": [\n    "a",\n    "${r}" /* a */\n  ],\n  "b": [1,2]\n}`,
     ],
     [`{"insecure-registries":["${r}"]}`, `{"insecure-registries":["${r}"]}`],
   ])("withInsecureRegistry turns %j into %j", (text, expected) => {

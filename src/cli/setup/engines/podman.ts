@@ -1,10 +1,13 @@
 import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
 import { changeFile, fileNameOf, type Target } from "../plan.ts";
-import { authorityPath, type Engine, outlookByFiles } from "./engine.ts";
-import { parseToml } from "./toml.ts";
+import { authorityPath, certificatesIn, type Engine, outlookByFiles } from "./engine.ts";
+import { parseToml, tomlAt } from "./toml.ts";
 
 const folder = "/etc/containers/certs.d";
+/** The first of them that has a folder for a registry counts. */
+const folders = [folder, "/etc/docker/certs.d"];
+const storageFile = "/etc/containers/storage.conf";
 const mainFile = "/etc/containers/registries.conf";
 
 /**
@@ -13,6 +16,11 @@ const mainFile = "/etc/containers/registries.conf";
  */
 export const podman: Engine = {
   name: "podman",
+  storage(machine) {
+    const root = tomlAt(parseToml(storageFile, machine.read(storageFile) ?? ""), "storage", "graphroot");
+    return typeof root === "string" && root !== "" ? root : "/var/lib/containers";
+  },
+  makeRoom: "podman system prune",
   isInstalled: (machine) =>
     ["podman", "buildah", "skopeo", "crio"].some((name) => hasProgram(machine, name)) ||
     machine.has("/etc/containers"),
@@ -33,16 +41,12 @@ export const podman: Engine = {
     const why = `podman, buildah and skopeo speak plain HTTP with ${target.registry}`;
     return { files: changeFile(machine, ownFile(target), text, why) };
   },
-  outlook(target, served, machine) {
+  async outlook(target, served, machine) {
     if (isInsecure(target, machine))
       return { kind: "works", because: "it is marked as insecure, so that nothing is checked" };
-    const folders = [folder, "/etc/docker/certs.d"];
-    return outlookByFiles(
-      "podman",
-      folders.map((one) => authorityPath(one, target)),
-      served,
-      machine,
-    );
+    const place = folders.map((one) => `${one}/${target.registry}`).find((one) => machine.has(one));
+    const files = place === undefined ? [] : certificatesIn(place, machine);
+    return outlookByFiles("podman", files, served, machine);
   },
 };
 

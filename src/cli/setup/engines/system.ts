@@ -1,3 +1,4 @@
+import { systemAuthorities } from "../authorities.ts";
 import { hasProgram, type Machine } from "../machine.ts";
 import { changeFile, fileNameOf, type PlannedCommand } from "../plan.ts";
 import type { Engine } from "./engine.ts";
@@ -33,7 +34,9 @@ export const system: Engine = {
     if (!kind) return {};
     const path = `${kind.folder}/berth-${fileNameOf(registry)}.${kind.ending}`;
     const files = changeFile(machine, path, authority, `the system trusts the authority of ${registry}`);
-    return files.length > 0 ? { files, commands: [commandOf(kind)] } : {};
+    // A setup that was killed may have written the file, and told nobody.
+    const isListed = systemAuthorities(machine)?.text.includes(authority.trim()) === true;
+    return files.length > 0 || !isListed ? { files, commands: [commandOf(kind)] } : {};
   },
 };
 
