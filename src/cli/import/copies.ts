@@ -61,7 +61,7 @@ export function createCopies(
         signal.throwIfAborted();
         const names = group.tags.map(({ tag }) => tag);
         tally.tag("failed", names.length);
-        const where = placeText(from.repository, names, group.digest);
+        const where = placeText(from.name ?? run.target, names, group.digest);
         run.onProblem({ where, error: explained(from, error) });
       }
     },

@@ -16,11 +16,13 @@ export async function folderSource(path: string): Promise<ImportSource> {
           registry: folder.registry,
           repository,
           name: repository,
-          contents: async (onTagProblem) => ({
+          contents: async (onFault) => ({
             tags: await folder.tags(repository, (tag, error) =>
-              onTagProblem({ where: `${repository}:${tag}`, error }),
+              onFault({ where: tag === "" ? repository : `${repository}:${tag}`, error }),
             ),
-            manifests: wanted.everyTag ? await folder.revisions(repository) : [],
+            manifests: wanted.everyTag
+              ? await folder.revisions(repository, (error) => onFault({ where: repository, error }))
+              : [],
           }),
         };
       }

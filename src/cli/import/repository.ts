@@ -1,3 +1,4 @@
+import type { Digest } from "../../oci/digests.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import { createCopies } from "./copies.ts";
 import { removeGone, replayHistory } from "./past.ts";
@@ -33,7 +34,9 @@ export async function importRepository(
   // What an archive does not hold, its tags apart, an earlier one has brought: it may be among what is copied now, too.
   const [here, elsewhere] = split(groups, ({ digest }) => from.past?.isIn(digest) ?? true);
   await copyAll(here);
-  await copyAll(contents.manifests.filter((digest) => !copies.seen.has(digest)).map(untagged));
+  const tried = new Set(here.map(({ digest }) => digest));
+  const isLeft = (digest: Digest) => !copies.seen.has(digest) && !tried.has(digest);
+  await copyAll(contents.manifests.filter(isLeft).map(untagged));
   await copyAll(elsewhere.filter(({ tags }) => tags.length > 0));
   if (dryRun) {
     for (const { fate } of copies.tags) tally.tag(fate);
@@ -44,7 +47,7 @@ export async function importRepository(
   if (from.past && !stop.reason) await removeGone(run, from.past);
 }
 
-const untagged = (digest: Group["digest"]): Group => ({ digest, tags: [] });
+const untagged = (digest: Digest): Group => ({ digest, tags: [] });
 
 function split<T>(items: readonly T[], test: (item: T) => boolean): readonly [readonly T[], readonly T[]] {
   return [items.filter(test), items.filter((item) => !test(item))];

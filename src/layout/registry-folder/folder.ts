@@ -1,3 +1,4 @@
+import type { Dirent } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Digest, isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
@@ -26,13 +27,17 @@ export interface RegistryFolder {
   repositories(
     onFault: (name: string, error: unknown) => void,
   ): AsyncGenerator<RepositoryName, void, undefined>;
-  /** The tags of a repository; those whose link is damaged are told and left out. */
+  /**
+   * The tags of a repository.
+   * @param onFault told, by its name, whose link is damaged or cannot be read, which is left out. Of all of them, the name
+   *   is empty
+   */
   tags(
     repository: RepositoryName,
     onFault: (tag: string, error: unknown) => void,
   ): Promise<ReadonlyMap<Tag, TagLink>>;
-  /** Every manifest that a repository has, with or without a tag. */
-  revisions(repository: RepositoryName): Promise<readonly Digest[]>;
+  /** Every manifest that a repository has, with or without a tag. @param onFault told what cannot be read */
+  revisions(repository: RepositoryName, onFault: (error: unknown) => void): Promise<readonly Digest[]>;
 }
 
 /**
@@ -41,15 +46,17 @@ export interface RegistryFolder {
  */
 export async function openRegistryFolder(folder: string): Promise<RegistryFolder> {
   const paths = await findRegistryPaths(folder);
-  const revisions = (repository: RepositoryName) => revisionsIn(paths, repository);
   const manifests = createManifests(paths);
   return {
     root: paths.root,
-    revisions,
+    revisions: (repository, onFault) => revisionsIn(paths, repository, onFault),
     repositories: (onFault) => repositoriesBelow(paths.repositories, "", onFault),
     async tags(repository, onFault) {
       const found = new Map<Tag, TagLink>();
-      for (const name of (await namesIn(paths.tags(repository))).toSorted()) {
+      const names = await namesIn(paths.tags(repository)).catch(
+        toldOf<string>((error) => onFault("", error)),
+      );
+      for (const name of names.toSorted()) {
         try {
           if (!isTag(name)) throw new RegistryError("TAG_INVALID", `${quote(name)} is no name of a tag`);
           found.set(name, await readTag(paths, repository, name));
@@ -62,7 +69,7 @@ export async function openRegistryFolder(folder: string): Promise<RegistryFolder
     registry: {
       ...createBlobs(paths),
       ...manifests,
-      ...createReferrerLister(revisions, manifests.getManifest),
+      ...createReferrerLister((repository) => revisionsIn(paths, repository, refuse), manifests.getManifest),
       ...createLists(paths, () => Array.fromAsync(repositoriesBelow(paths.repositories, "", () => {}))),
       ...refuseWrites(`${paths.root} is another registry's and is only read`),
     },
@@ -75,10 +82,9 @@ async function* repositoriesBelow(
   name: string,
   onFault: (name: string, error: unknown) => void,
 ): AsyncGenerator<RepositoryName, void, undefined> {
-  const entries = await readdir(folder, { withFileTypes: true }).catch((error: unknown) => {
-    onFault(name, error);
-    return [];
-  });
+  const entries = await readdir(folder, { withFileTypes: true }).catch(
+    toldOf<Dirent>((error) => onFault(name, error)),
+  );
   const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
   if (name !== "" && names.includes("_manifests")) {
     if (isRepositoryName(name)) yield name;
@@ -90,16 +96,32 @@ async function* repositoriesBelow(
 }
 
 /** A revision that was deleted leaves its folder, without the link. */
-async function revisionsIn(paths: RegistryPaths, repository: RepositoryName): Promise<readonly Digest[]> {
+async function revisionsIn(
+  paths: RegistryPaths,
+  repository: RepositoryName,
+  onFault: (error: unknown) => void,
+): Promise<readonly Digest[]> {
+  const folder = paths.revisions(repository);
+  const list = (...names: readonly string[]) =>
+    namesIn(join(folder, ...names)).catch(toldOf<string>(onFault));
   const found: Digest[] = [];
-  for (const algorithm of await namesIn(paths.revisions(repository))) {
-    if (!isDigestAlgorithm(algorithm)) continue;
-    for (const encoded of await namesIn(join(paths.revisions(repository), algorithm))) {
+  for (const algorithm of (await list()).filter(isDigestAlgorithm)) {
+    for (const encoded of await list(algorithm)) {
       const digest = `${algorithm}:${encoded}`;
-      if (!isDigest(digest)) continue;
-      const links = await namesIn(join(paths.revisions(repository), algorithm, encoded));
-      if (links.includes("link")) found.push(digest);
+      if (isDigest(digest) && (await list(algorithm, encoded)).includes("link")) found.push(digest);
     }
   }
   return found.toSorted();
+}
+
+/** Takes a folder that cannot be listed for an empty one, and tells why it cannot. */
+function toldOf<T>(onFault: (error: unknown) => void): (error: unknown) => T[] {
+  return (error) => {
+    onFault(error);
+    return [];
+  };
+}
+
+function refuse(error: unknown): never {
+  throw error;
 }
