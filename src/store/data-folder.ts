@@ -1,14 +1,14 @@
 import { Database } from "bun:sqlite";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import { type BlobFiles, createBlobFiles } from "./blobs/files.ts";
-import { type FolderLock, halfRestored, lockFolder, restoreMark } from "./lock.ts";
+import { type FolderLock, lockFolder, refuseHalfRestored } from "./lock.ts";
 import type { Metadata } from "./metadata/metadata.ts";
 import { requireOwnDatabase } from "./metadata/sqlite/database-file.ts";
 import { schemaVersion } from "./metadata/sqlite/schema.ts";
 import { openSqliteMetadata } from "./metadata/sqlite/sqlite.ts";
-import { makeUsableFolder } from "./usable-folder.ts";
+import { makeUsableFolder, requireWritableFolder } from "./usable-folder.ts";
 
 /** A data folder, opened beside the server that may be using it. */
 export interface DataFolder {
@@ -20,13 +20,13 @@ export interface DataFolder {
 
 /**
  * Opens what is in a data folder, for keeping it: a server may be using it meanwhile.
- * @throws RegistryError UNAVAILABLE when there is no store, when it is no whole one or a newer Berth's, or when a
- *   server of another version is using it
+ * @throws RegistryError UNAVAILABLE when there is no store, when it may not be written, when it is no whole one or a newer
+ *   Berth's, or when a server of another version is using it
  */
 export async function openDataFolder(folder: string): Promise<DataFolder> {
   const path = databaseOf(folder);
   refuseHalfRestored(folder);
-  if (!existsSync(path)) {
+  if (!existsSync(folder) || !(await requireWritableFolder(folder)).includes(basename(path))) {
     throw new RegistryError(
       "UNAVAILABLE",
       `there is no Berth's data in ${folder}: it has no metadata.db, choose another folder with --data`,
@@ -64,11 +64,6 @@ async function whileUpToDate<T>(folder: string, open: () => T | Promise<T>): Pro
 
 function databaseOf(folder: string): string {
   return join(folder, "metadata.db");
-}
-
-/** @throws RegistryError UNAVAILABLE */
-function refuseHalfRestored(folder: string): void {
-  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
 }
 
 /** The version of a store's schema; 0 when it is empty. */

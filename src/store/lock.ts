@@ -3,11 +3,19 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { RegistryError } from "../oci/errors.ts";
 import { errorCode, makeDurableFolder } from "../registry/files/durable.ts";
+import { unfinishedEnding } from "./backup/json-files.ts";
 import { makeUsableFolder } from "./usable-folder.ts";
 
 /** A folder that nobody else uses while it is locked. */
 export interface FolderLock {
   release(): void;
+}
+
+const lockName = "lock.db";
+
+/** Whether a file is the lock of a folder, or what SQLite keeps beside it. */
+export function isLockFile(name: string): boolean {
+  return name === lockName || name.startsWith(`${lockName}-`);
 }
 
 /** The name of the file that a data folder has while a backup is being restored into it. */
@@ -20,7 +28,7 @@ export const restoreMark = "restore.json";
  *   `makeUsableFolder`
  */
 export async function lockFolder(folder: string): Promise<FolderLock> {
-  if (existsSync(join(folder, restoreMark))) throw halfRestored(folder);
+  refuseHalfRestored(folder);
   await makeUsableFolder(folder);
   return takeLock(
     folder,
@@ -28,9 +36,11 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   );
 }
 
-/** What those hear who would use a folder that is half restored. */
-export function halfRestored(folder: string): RegistryError {
-  return new RegistryError(
+/** Refuses a folder that a backup was not restored into to its end. @throws RegistryError UNAVAILABLE */
+export function refuseHalfRestored(folder: string): void {
+  const mark = join(folder, restoreMark);
+  if (!existsSync(mark) && !existsSync(mark + unfinishedEnding)) return;
+  throw new RegistryError(
     "UNAVAILABLE",
     `a backup was not restored to its end into ${folder}: run the same berth restore again, which goes on`,
   );
@@ -43,15 +53,20 @@ export function halfRestored(folder: string): RegistryError {
  */
 export async function takeLock(folder: string, busy: string): Promise<FolderLock> {
   await makeDurableFolder(folder);
-  const db = new Database(join(folder, "lock.db"), { create: true, readwrite: true });
+  let db: Database | undefined;
   try {
+    db = new Database(join(folder, lockName), { create: true, readwrite: true });
     db.run("PRAGMA busy_timeout = 500");
     db.run("PRAGMA locking_mode = EXCLUSIVE");
     db.run("BEGIN EXCLUSIVE");
+    const locked = db;
+    return { release: () => locked.close() };
   } catch (cause) {
-    db.close();
-    if (!errorCode(cause).startsWith("SQLITE_BUSY")) throw cause;
-    throw new RegistryError("UNAVAILABLE", busy, { cause });
+    db?.close();
+    const code = errorCode(cause);
+    if (code.startsWith("SQLITE_BUSY")) throw new RegistryError("UNAVAILABLE", busy, { cause });
+    if (!/^SQLITE_(CANTOPEN|READONLY)/.test(code)) throw cause;
+    const why = "check whose it is, its mode, and whether its disk may be written";
+    throw new RegistryError("UNAVAILABLE", `cannot write to ${folder}: ${why}`, { cause });
   }
-  return { release: () => db.close() };
 }

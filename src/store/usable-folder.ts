@@ -18,12 +18,20 @@ export async function makeUsableFolder(folder: string): Promise<void> {
   } catch (cause) {
     throw refusal(`cannot make the data folder ${folder}`, cause, "");
   }
+  await requireOwnContents(folder, await requireWritableFolder(folder));
+}
+
+/**
+ * Sees that this process can write what is in a data folder, which is there. Resolves to what is in it.
+ * @throws RegistryError UNAVAILABLE when it may not be written
+ */
+export async function requireWritableFolder(folder: string): Promise<readonly string[]> {
   await requireWritable(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   const names = await readdir(folder);
   for (const name of ownFiles) {
     if (names.includes(name)) await requireWritable(join(folder, name), constants.R_OK | constants.W_OK);
   }
-  await requireOwnContents(folder, names);
+  return names;
 }
 
 async function requireWritable(path: string, mode: number): Promise<void> {

@@ -58,6 +58,12 @@ not be backed up; all others are.`,
           const which = `${pruned.damaged.join(", ")} cannot be read`;
           printWarning(context, `${which}: no blobs were removed from ${target}, which such points may need`);
         }
+        if (pruned.foreign.length > 0) {
+          printWarning(
+            context,
+            `left as it is, as no backup has made it: ${pruned.foreign.join(", ")} in ${target}`,
+          );
+        }
         const text = `Point ${point.name} in ${target}: ${describeCopied(counts)}${removed}`;
         const json = { state: "done", point: point.name, ...counts, removed: pruned };
         if (!flags.quiet || flags.json) progress.say({ text, json });

@@ -3,7 +3,7 @@ import type { CopyCounts } from "../../store/backup/blobs.ts";
 import { choosePoint, restore as restorePoint, unfinishedRestore } from "../../store/backup/restore.ts";
 import { isWhole, type ListedPoint, listPoints, type Point } from "../../store/backup/target.ts";
 import { type Context, defineCommand } from "../command.ts";
-import { dataFlag, dataFolderOf, withDataFolder } from "../data-folders.ts";
+import { dataFlag, dataFolderOf, refuseForeignRoot, withDataFolder } from "../data-folders.ts";
 import { parseMoment } from "../durations.ts";
 import { describeCopied, describeCopying } from "../output/copies.ts";
 import { writeJson } from "../output/json.ts";
@@ -50,6 +50,7 @@ valid again: revoke them once more. Exit code 1 when the backup lacks a blob, or
     const target = resolve(cwd, operands.target);
     if (flags.list) return printPoints(context, await listPoints(target));
     const folder = dataFolderOf(context);
+    await refuseForeignRoot(folder);
     const at = flags.at ?? (await unfinishedRestore(folder));
     const point = await choosePoint(target, parsePoint(at));
     const counts = await run(context, target, folder, point);

@@ -1,4 +1,3 @@
-import { stat } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
@@ -9,6 +8,7 @@ import { planLine } from "../../store/metadata/tag-policy.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
 import { openStore } from "../../store/store.ts";
 import { UsageError } from "../command.ts";
+import { refuseForeignRoot } from "../data-folders.ts";
 import { recordByOwner } from "../owner-record.ts";
 import type { Conflict, ImportDestination } from "./destination.ts";
 import type { SourceTag } from "./source.ts";
@@ -31,7 +31,7 @@ export async function withStoreDestination<T>(
   { links, trusts, sources, troubled }: StoreDestinationOptions,
   act: (destination: ImportDestination) => Promise<T>,
 ): Promise<T> {
-  await refuseForeignRoot(folder);
+  await refuseForeignRoot(folder, "; files that it may not link are copied");
   const none = () => ({ blobs: 0, bytes: 0 });
   const files = { small: none(), linked: none(), copied: none() };
   const onTaken = (how: Taken, size: number): void => {
@@ -56,19 +56,6 @@ export async function withStoreDestination<T>(
   } finally {
     await store.close();
   }
-}
-
-/** What root writes into the data of another user's Berth, that one could not use. @throws UsageError */
-async function refuseForeignRoot(folder: string): Promise<void> {
-  const owner = await stat(folder).then(
-    ({ uid }) => uid,
-    () => 0, // it is made now
-  );
-  if (owner === 0 || process.getuid?.() !== 0) return;
-  throw new UsageError(
-    `the data folder ${folder} belongs to user ${owner}, whose Berth could not use what root writes into it: run this as ` +
-      `that user (sudo -u '#${owner}'); files that it may not link are copied`,
-  );
 }
 
 /** Who did it, in the history of tags whose source does not say. */

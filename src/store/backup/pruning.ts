@@ -1,9 +1,8 @@
-import { readdir, stat, unlink } from "node:fs/promises";
-import { join } from "node:path";
-import { parseDigest } from "../../oci/digests.ts";
+import { stat, unlink } from "node:fs/promises";
+import { backedUpFiles } from "./blob-folder.ts";
 import { partPoints } from "./metadata-check.ts";
 import { openSnapshot, type Snapshot } from "./snapshot.ts";
-import { blobFolderOf, isWhole, listPoints, removePoint } from "./target.ts";
+import { isWhole, listPoints, removePoint } from "./target.ts";
 
 /** What was removed from a folder of backups. */
 export interface Pruned {
@@ -13,7 +12,11 @@ export interface Pruned {
   readonly bytes: number;
   /** Names of points that cannot be read, for whose sake all blobs were kept. */
   readonly damaged: readonly string[];
+  /** Paths below the folder of what no backup has made, and which stays. */
+  readonly foreign: readonly string[];
 }
+
+const nothing: Pruned = { points: [], blobs: 0, bytes: 0, damaged: [], foreign: [] };
 
 /**
  * Removes all points but the newest `keep`, and the blobs that none of these has. Points that are damaged stay and do not
@@ -22,17 +25,17 @@ export interface Pruned {
 export async function pruneTarget(target: string, keep: number): Promise<Pruned> {
   const points = await listPoints(target);
   const readable = points.filter(isWhole);
-  if (readable.length <= keep) return { points: [], blobs: 0, bytes: 0, damaged: [] };
+  if (readable.length <= keep) return nothing;
   const { whole, damaged } = await partPoints(points);
   const old = whole.slice(0, Math.max(0, whole.length - keep));
   for (const point of old) await removePoint(target, point);
   const names = old.map(({ name }) => name);
-  if (damaged.length > 0 || old.length === 0) return { points: names, blobs: 0, bytes: 0, damaged };
+  if (damaged.length > 0 || old.length === 0) return { ...nothing, points: names, damaged };
   const snapshots = whole.slice(old.length).map(({ database }) => openSnapshot(database));
   try {
     return {
       ...{ points: names, damaged },
-      ...(await removeUnneeded(blobFolderOf(target), snapshots)),
+      ...(await removeUnneeded(target, snapshots)),
     };
   } finally {
     for (const snapshot of snapshots) snapshot.close();
@@ -40,23 +43,18 @@ export async function pruneTarget(target: string, keep: number): Promise<Pruned>
 }
 
 async function removeUnneeded(
-  folder: string,
+  target: string,
   snapshots: readonly Snapshot[],
-): Promise<Pick<Pruned, "blobs" | "bytes">> {
+): Promise<Pick<Pruned, "blobs" | "bytes" | "foreign">> {
   const removed = { blobs: 0, bytes: 0 };
-  for (const algorithm of await readdir(folder)) {
-    for (const start of await readdir(join(folder, algorithm))) {
-      for (const name of await readdir(join(folder, algorithm, start))) {
-        const path = join(folder, algorithm, start, name);
-        const isPartial = name.endsWith(".partial"); // of a backup that was killed
-        if (!isPartial && snapshots.some(({ has }) => has(parseDigest(`${algorithm}:${name}`)))) continue;
-        const { size } = await stat(path);
-        await unlink(path);
-        if (isPartial) continue;
-        removed.blobs++;
-        removed.bytes += size;
-      }
-    }
+  const foreign: string[] = [];
+  for await (const { path, digest, isPartial } of backedUpFiles(target, (each) => foreign.push(each))) {
+    if (!isPartial && snapshots.some(({ has }) => has(digest))) continue;
+    const { size } = await stat(path);
+    await unlink(path);
+    if (isPartial) continue;
+    removed.blobs++;
+    removed.bytes += size;
   }
-  return removed;
+  return { ...removed, foreign };
 }

@@ -1,16 +1,17 @@
-import { readdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import type { Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { errorCode, makeDurableFolder, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
 import { createBlobFiles } from "../blobs/files.ts";
-import { restoreMark, takeLock } from "../lock.ts";
+import { isLockFile, restoreMark, takeLock } from "../lock.ts";
 import { openSqliteMetadata } from "../metadata/sqlite/sqlite.ts";
 import type { Fault } from "../metadata/verification.ts";
 import { createPacer } from "../verify/pacing.ts";
 import { type CopiedBlobs, type CopyCounts, copyBlobs } from "./blobs.ts";
 import { copyVerified } from "./copying.ts";
+import { parseJsonFile, unfinishedEnding, writeJsonFile } from "./json-files.ts";
 import { damagedMetadata, requireWholeMetadata } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { blobFolderOf, isWhole, type ListedPoint, listPoints, madeAt, type Point } from "./target.ts";
@@ -30,12 +31,19 @@ export interface RestoreOptions {
 
 const mark = z.object({ point: z.string() });
 
-/** The point whose restore into a folder was broken off, if there is one. */
+/** The point whose restore into a folder was broken off, if there is one. @throws RegistryError CONFLICT when nobody can tell */
 export async function unfinishedRestore(folder: string): Promise<string | undefined> {
   const text = await readFile(join(folder, restoreMark), "utf8").catch((error) => {
     if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
   });
-  return text === undefined ? undefined : mark.parse(JSON.parse(text)).point;
+  if (text === undefined) return undefined;
+  const parsed = mark.safeParse(parseJsonFile(text));
+  if (parsed.success) return parsed.data.point;
+  throw new RegistryError(
+    "CONFLICT",
+    `${join(folder, restoreMark)} is damaged, which says what was being restored into ${folder}: remove the folder and ` +
+      "restore anew, or choose another with --data",
+  );
 }
 
 /** Chooses a point: by name, or the newest there was at a moment; the newest of all if absent. @throws RegistryError UNSUPPORTED when it is damaged; NAME_UNKNOWN */
@@ -67,9 +75,9 @@ export async function restore(options: RestoreOptions): Promise<CopyCounts> {
   await requireWholeMetadata(point, options.signal);
   const lock = await takeLock(folder, `another Berth is using ${folder}: stop it, or restore elsewhere`);
   try {
+    await requireEmpty(folder, point); // still
     const marker = join(folder, restoreMark);
-    await writeFile(marker, JSON.stringify({ point: point.name }), { flush: true });
-    await syncFolder(folder);
+    await writeJsonFile(marker, { point: point.name });
     await makeDurableFolder(join(folder, "blobs"));
     const { counts, lost } = await restoreBlobs(options);
     await restoreMetadata(options, lost);
@@ -132,6 +140,8 @@ async function requireEmpty(folder: string, { name }: Point): Promise<void> {
     if (errorCode(error) !== "ENOENT") throw error;
     return [];
   });
-  if (entries.every((entry) => entry === "lost+found")) return;
+  // A restore that was broken off before it had its mark has left no more than these.
+  const begun = [`${restoreMark}${unfinishedEnding}`, "lost+found"];
+  if (entries.every((entry) => isLockFile(entry) || begun.includes(entry))) return;
   throw new RegistryError("CONFLICT", `${folder} is not empty: restore into an empty folder or a new one`);
 }

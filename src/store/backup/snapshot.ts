@@ -7,7 +7,7 @@ export interface Snapshot {
   readonly total: { readonly blobs: number; readonly bytes: number };
   /** The blobs that have files, page by page. */
   pages(): Iterable<readonly FileContent[]>;
-  /** Whether a blob is among them. */
+  /** Whether a blob is one of these. */
   has(digest: Digest): boolean;
   /** A blob that stands in the metadata. */
   smallBlob(digest: Digest): Uint8Array | undefined;
@@ -29,7 +29,7 @@ export function openSnapshot(path: string): Snapshot {
   const page = db.query<FileContent & { id: number }, [number, number]>(
     `SELECT id, digest, size FROM blobs WHERE id > ? AND ${hasFile} ORDER BY id LIMIT ?`,
   );
-  const find = db.query<{ id: number }, [string]>("SELECT id FROM blobs WHERE digest = ?");
+  const find = db.query<{ id: number }, [string]>(`SELECT id FROM blobs WHERE digest = ? AND ${hasFile}`);
   const small = db.query<{ bytes: Uint8Array }, [string]>(
     "SELECT s.bytes FROM blobs b JOIN small_blobs s ON s.blob_id = b.id WHERE b.digest = ?",
   );

@@ -1,9 +1,11 @@
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { z } from "zod";
 import { type Digest, isDigest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { errorCode, makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
+import { isLockFile } from "../lock.ts";
+import { parseJsonFile, unfinishedEnding, writeJsonFile } from "./json-files.ts";
 
 /** The file that says that a folder holds backups, and of which store. */
 export const markName = "berth-backup.json";
@@ -63,14 +65,14 @@ export async function prepareTarget(target: string, store: string): Promise<void
   const found = await readMark(target);
   if (found === undefined) {
     const entries = await readdir(target).catch(orNothing([]));
-    const foreign = entries.filter((name) => !name.startsWith("lock.db") && name !== "lost+found");
-    if (foreign.length > 0) {
+    const begun = [`${markName}${unfinishedEnding}`, "lost+found"];
+    if (entries.some((name) => !isLockFile(name) && !begun.includes(name))) {
       throw new RegistryError(
         "CONFLICT",
         `${target} is not empty and holds no backups of Berth: choose another folder`,
       );
     }
-    await writeDurably(join(target, markName), { format: 1, store });
+    await writeJsonFile(join(target, markName), { format: 1, store });
   } else if (found !== store) {
     throw new RegistryError(
       "CONFLICT",
@@ -81,7 +83,8 @@ export async function prepareTarget(target: string, store: string): Promise<void
   await makeDurableFolder(blobFolderOf(target));
   for (const name of await readdir(join(target, pointsName))) {
     // What a backup had begun that was broken off, and what it was removing.
-    if (!isPointName(name)) await rm(join(target, pointsName, name), { recursive: true });
+    const [, point = ""] = /^(.*)\.(?:partial|removed)$/.exec(name) ?? [];
+    if (isPointName(point)) await rm(join(target, pointsName, name), { recursive: true });
   }
 }
 
@@ -89,7 +92,7 @@ export async function prepareTarget(target: string, store: string): Promise<void
 async function readMark(target: string): Promise<string | undefined> {
   const text = await readFile(join(target, markName), "utf8").catch(orNothing(undefined));
   if (text === undefined) return undefined;
-  const parsed = mark.safeParse(parseJson(text));
+  const parsed = mark.safeParse(parseJsonFile(text));
   if (parsed.success) return parsed.data.store;
   throw new RegistryError("UNSUPPORTED", `${join(target, markName)} is damaged, or of a newer Berth`);
 }
@@ -117,7 +120,7 @@ async function readPoint(target: string, name: string): Promise<ListedPoint> {
     if (errorCode(error) === "") throw error;
     return { name, damage: `${path} cannot be read: ${String(error)}` };
   }
-  const parsed = pointFile.safeParse(parseJson(text));
+  const parsed = pointFile.safeParse(parseJsonFile(text));
   if (!parsed.success) return { name, damage: `${path} is damaged, or of a newer Berth` };
   return { ...parsed.data, name, database: join(folder, "metadata.db") };
 }
@@ -141,7 +144,7 @@ export async function beginPoint(target: string, at: Date): Promise<NewPoint> {
     database: join(folder, "metadata.db"),
     async publish(facts) {
       const known = { ...facts, at: seconds };
-      await writeDurably(join(folder, "point.json"), { format: 1, ...known });
+      await writeJsonFile(join(folder, "point.json"), { format: 1, ...known });
       await rename(folder, join(points, name));
       await syncFolder(points);
       return { ...known, name, database: join(points, name, "metadata.db") };
@@ -172,19 +175,6 @@ function byTime(a: string, b: string): number {
 
 function isPointName(name: string): boolean {
   return /^\d{4}-\d\d-\d\dT\d\d-\d\d-\d\dZ(?:-\d+)?$/.test(name);
-}
-
-async function writeDurably(path: string, value: object): Promise<void> {
-  await writeFile(path, `${JSON.stringify(value)}\n`, { mode: 0o600, flush: true });
-  await syncFolder(join(path, ".."));
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // the schema says what is wrong
-  }
 }
 
 function orNothing<T>(otherwise: T): (error: unknown) => T {

@@ -35,7 +35,10 @@ export interface StepOptions {
 const manifestsAtOnce = 20;
 const rowsAtOnce = 500;
 const blobsAtOnce = 100;
-/** A step ends behind the blob that brings it over so many bytes: it is not read again after an interruption. */
+/**
+ * A step ends behind the blob that brings it over so many bytes, which is not read again after an interruption; and behind
+ * what is found wrong, which is then told at once, and is written down before anything else can end the run.
+ */
 const bytesAtOnce = 64 * 1024 * 1024;
 
 export function createSteps(options: StepOptions): Steps {
@@ -52,16 +55,20 @@ function manifestStep({ metadata: { verification }, mender, pacer }: StepOptions
   return async (cursor: string): Promise<StepResult> => {
     const rows = await verification.inspectManifests(Number(cursor || 0), manifestsAtOnce);
     const faults: Fault[] = [];
+    let looked = 0;
     for (const row of rows) {
+      looked++;
       await pacer.take(row.bytes.byteLength);
       if (checkManifest(row).faults.length === 0) continue;
       const [again] = await verification.inspectManifests(row.id - 1, 1); // it may have been deleted meanwhile
       if (again?.id !== row.id) continue;
       const verdict = checkManifest(again);
       faults.push(...((await mender?.manifest(again, verdict)) ?? verdict.faults));
+      if (faults.length > 0) break;
     }
-    const last = rows.length === manifestsAtOnce ? rows[rows.length - 1] : undefined;
-    return { next: last && String(last.id), counts: { manifests: rows.length }, faults };
+    const isEnd = rows.length < manifestsAtOnce && looked === rows.length;
+    const last = isEnd ? undefined : rows[looked - 1];
+    return { next: last && String(last.id), counts: { manifests: looked }, faults };
   };
 }
 
@@ -82,10 +89,10 @@ function blobStep(options: StepOptions) {
     let looked = 0;
     for (const blob of rows) {
       const fault = await lookAtBlob(blob, options);
-      if (fault) faults.push(fault);
       looked++;
       bytes += blob.size;
-      if (bytes >= bytesAtOnce) break;
+      if (fault) faults.push(fault);
+      if (fault || bytes >= bytesAtOnce) break;
     }
     const isEnd = rows.length < blobsAtOnce && looked === rows.length;
     const last = isEnd ? undefined : rows[looked - 1];

@@ -1,11 +1,8 @@
-import { existsSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { hashPassword, passwordFault } from "../../../access/passwords.ts";
 import { everyRepository } from "../../../oci/repository-patterns.ts";
 import type { Metadata } from "../../../store/metadata/metadata.ts";
-import { openSqliteMetadata } from "../../../store/metadata/sqlite/sqlite.ts";
 import { defineCommand, UsageError } from "../../command.ts";
-import { dataFlag } from "../../data-folders.ts";
+import { dataFlag, withDataFolder } from "../../data-folders.ts";
 import { writeJson } from "../../output/json.ts";
 import { recordByOwner } from "../../owner-record.ts";
 import { readNewPassword } from "../../secrets.ts";
@@ -21,20 +18,14 @@ export const userRecover = defineCommand({
   description: `For whoever owns the server's machine and cannot log in: makes NAME (admin if absent) an administrator with a new
 password, whether or not there was such an account. The server may run meanwhile.`,
   async run(context) {
-    const { flags, operands, stdout, cwd } = context;
+    const { flags, operands, stdout } = context;
     const { name = "admin" } = operands;
-    const file = join(resolve(cwd, flags.data ?? "./berth-data"), "metadata.db");
-    if (!existsSync(file))
-      throw new UsageError(`there is no Berth's data in ${flags.data ?? "./berth-data"}`);
-    const password = await readNewPassword(context, flags["password-stdin"]);
-    const fault = passwordFault(password);
-    if (fault !== undefined) throw new UsageError(fault);
-    const metadata = openSqliteMetadata(file);
-    try {
+    await withDataFolder(context, async ({ metadata }) => {
+      const password = await readNewPassword(context, flags["password-stdin"]);
+      const fault = passwordFault(password);
+      if (fault !== undefined) throw new UsageError(fault);
       await recover(metadata, name, await hashPassword(password));
-    } finally {
-      await metadata.close();
-    }
+    });
     if (flags.json) writeJson(stdout, { name });
     else stdout.write(`${name} is an administrator with the new password\n`);
     return 0;

@@ -7,7 +7,7 @@ import { createMender } from "../../../store/verify/mender.ts";
 import { createRefetcher } from "../../../store/verify/refetching.ts";
 import { verifyStore } from "../../../store/verify/verify.ts";
 import { type Context, defineCommand, UsageError } from "../../command.ts";
-import { dataFlag, withDataFolder } from "../../data-folders.ts";
+import { dataFlag, dataFolderOf, refuseForeignRoot, withDataFolder } from "../../data-folders.ts";
 import { parseRegistry } from "../../operands.ts";
 import { printWarning } from "../../output/messages.ts";
 import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
@@ -15,6 +15,7 @@ import { counted } from "../../output/units.ts";
 import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
 import { parseRate, rateFlag } from "../../rates.ts";
 import { registryFlags, withRemotes } from "../../registries.ts";
+import { verifyBackupFolder } from "./backups.ts";
 
 const flags = {
   ...dataFlag,
@@ -33,24 +34,30 @@ const flags = {
   ...registryFlags,
 } as const;
 
-type VerifyContext = Context<typeof flags>;
+const operands = { target: { value: "TARGET", optional: true, completion: "folder" } } as const;
+
+type VerifyContext = Context<typeof flags, typeof operands>;
 
 /** `berth verify`. */
 export const verify = defineCommand({
-  operands: {},
+  operands,
   flags,
   description: `Reads everything in a data folder: every manifest and what it names, every tag and link, the bytes of every blob, files
 that nobody knows. The server may run meanwhile. What is interrupted goes on where it was, when run again. With
 --repair, a damaged blob is moved to the folder quarantine, so that it is answered as not there and the next push
-brings it back; files that nobody knows are moved there too. Exit code 1 when something is wrong that was not mended.`,
+brings it back; files that nobody knows are moved there too. With a folder of backups, TARGET, its points and their blobs
+are read instead. Exit code 1 when something is wrong that was not mended.`,
   examples: [
     { line: "berth verify --data /var/lib/berth", does: "everything, beside the running server" },
     { line: "berth verify --repair --from registry.example.com", does: "with what is damaged fetched again" },
     { line: "berth verify --repair --from /mnt/backup", does: "likewise, from what berth backup has made" },
+    { line: "berth verify /mnt/backup", does: "every byte of the backups" },
   ],
   async run(context) {
-    const { flags } = context;
+    const { flags, operands } = context;
+    if (operands.target !== undefined) return verifyBackupFolder(context, operands.target);
     if (flags.from !== undefined && !flags.repair) throw new UsageError("--from goes with --repair");
+    if (flags.repair) await refuseForeignRoot(dataFolderOf(context));
     const bytesPerSecond = parseRate(flags.rate);
     return withDataFolder(context, (opened) =>
       withMender(context, opened, async (mender) => {
