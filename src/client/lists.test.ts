@@ -41,10 +41,11 @@ interface Habits {
   readonly cap: number | undefined;
   /** Whether it goes by `n` and `last`, or by a token of its own. */
   readonly goesBy: "last" | "token" | "nothing";
-  readonly absoluteLinks: boolean;
+  /** What its links begin with: a host that nobody else knows it by, a slash, or neither. */
+  readonly links: "http://inner.example.com/" | "/" | "";
 }
 
-function listTags(all: readonly string[], { order, cap, goesBy, absoluteLinks }: Habits) {
+function listTags(all: readonly string[], { order, cap, goesBy, links }: Habits) {
   const sorted =
     order === "bytes"
       ? [...all].sort()
@@ -61,7 +62,7 @@ function listTags(all: readonly string[], { order, cap, goesBy, absoluteLinks }:
     const tags = sorted.slice(start, start + most);
     const rest = sorted.length > start + tags.length;
     const next = goesBy === "token" ? `token=${start + tags.length}` : `last=${tags.at(-1)}`;
-    const link = `${absoluteLinks ? "http://inner.example.com" : ""}/v2/team/app/tags/list?n=${most}&${next}`;
+    const link = `${links}v2/team/app/tags/list?n=${most}&${next}`;
     return {
       headers: rest && tags.length > 0 ? { link: `<${link}>; rel="next"` } : {},
       body: JSON.stringify({ name: "team/app", tags }),
@@ -73,7 +74,7 @@ const anyHabits: fc.Arbitrary<Habits> = fc.record({
   order: fc.constantFrom("bytes" as const, "own" as const),
   cap: fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
   goesBy: fc.constantFrom("last" as const, "token" as const, "nothing" as const),
-  absoluteLinks: fc.boolean(),
+  links: fc.constantFrom("http://inner.example.com/" as const, "/" as const, "" as const),
 });
 
 describe("listTags", () => {

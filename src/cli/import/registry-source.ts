@@ -86,10 +86,12 @@ async function tagsOf(
   { named }: Wanted,
   signal: AbortSignal,
 ): Promise<readonly Tag[]> {
+  const found: Tag[] = [];
   try {
-    return await Array.fromAsync(allItems((page) => client.listTags(repository, page), signal));
+    for await (const tag of allItems((page) => client.listTags(repository, page), signal)) found.push(tag);
   } catch (error) {
-    if (!named && isRegistryError(error, "NAME_UNKNOWN")) return [];
-    throw error;
+    const isGone = !named && found.length === 0 && isRegistryError(error, "NAME_UNKNOWN");
+    if (!isGone) throw error;
   }
+  return found;
 }
