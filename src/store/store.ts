@@ -110,7 +110,7 @@ export async function openStore(options: StoreOptions): Promise<Store> {
     },
   });
   const files = createFileRemoval(join(folder, "removed"), blobs.pathOf, troubled);
-  if (slot === 0 && !options.isBeside) await files.recover();
+  if (slot === 0 && !options.isBeside) await files.recover(metadata.collection.noteTaken);
   if (!options.isBeside) await metadata.collection.interruptRuns(slot, slots);
   let filling: Promise<void> = Promise.resolve();
   const fillReserve = (): void => {

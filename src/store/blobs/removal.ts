@@ -1,10 +1,10 @@
-import { renameSync } from "node:fs";
+import { existsSync, renameSync } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { type Digest, encodedOf } from "../../oci/digests.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import { errorCode, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
-import type { RemovedFile } from "../metadata/collection.ts";
+import type { FileWithdrawal, RemovedFile } from "../metadata/collection.ts";
 import { toldOnce } from "../told-once.ts";
 
 /**
@@ -12,12 +12,12 @@ import { toldOnce } from "../told-once.ts";
  * removed is told of, and holds up no other.
  */
 export interface FileRemoval {
-  /** Takes a file away from where blobs are looked for. @returns whether it is away, also when it never was there */
-  take(file: RemovedFile): boolean;
+  /** Takes a file away from where blobs are looked for. */
+  take(file: RemovedFile): FileWithdrawal;
   /** Deletes what was taken. Resolves to what is gone when that is durable: not even a power failure brings it back. */
   erase(files: readonly RemovedFile[]): Promise<readonly RemovedFile[]>;
-  /** Deletes what a process that was killed had taken. */
-  recover(): Promise<void>;
+  /** Deletes what a process that was killed had taken, after `note` was told the ids of these files. */
+  recover(note: (ids: readonly number[]) => Promise<void>): Promise<void>;
 }
 
 /** How many files are deleted at once: a large one takes the system some time. */
@@ -54,9 +54,13 @@ export function createFileRemoval(
       const path = pathOf(file.digest);
       try {
         renameSync(path, takenPath(file));
-        return true;
+        return "taken";
       } catch (error) {
-        return errorCode(error) === "ENOENT" || tell(path, error);
+        if (errorCode(error) !== "ENOENT") {
+          tell(path, error);
+          return "stuck";
+        }
+        return existsSync(takenPath(file)) ? "taken" : "absent";
       }
     },
     async erase(files) {
@@ -72,8 +76,12 @@ export function createFileRemoval(
       });
       return files.filter((file) => gone.has(file) && durable.has(folderOf(file)));
     },
-    async recover() {
-      for (const name of await readdir(folder)) await unlinked(join(folder, name));
+    async recover(note) {
+      const found = await readdir(folder, { withFileTypes: true });
+      const ids = found.flatMap((entry) => (entry.isFile() ? Number(extname(entry.name).slice(1)) : []));
+      const known = ids.filter(Number.isSafeInteger);
+      if (known.length > 0) await note(known);
+      for (const { name } of found) await unlinked(join(folder, name));
     },
   };
 }

@@ -69,9 +69,9 @@ export function createCollector(options: CollectorOptions): Collector {
     if (found.length === 0) return false;
     const stuck: RemovedFile[] = [];
     const taken = await metadata.withdrawFiles(found, (file) => {
-      const isTaken = files.take(file);
-      if (!isTaken) stuck.push(file);
-      return isTaken;
+      const withdrawal = files.take(file);
+      if (withdrawal === "stuck") stuck.push(file);
+      return withdrawal;
     });
     if (taken === undefined) return undefined;
     const gone = new Set(await files.erase(taken));

@@ -14,7 +14,7 @@ export interface CollectionPlan {
 
 export interface PlannedBlob {
   readonly digest: Digest;
-  /** Bytes. */
+  /** Bytes that it gives back: none, if they are lost. */
   readonly size: number;
 }
 
@@ -47,7 +47,8 @@ export async function planCollection(
       const facts = await metadata.blobFacts(id, 1); // one of a kind decides: those that last longest come first
       if (!facts) continue;
       const fate = fateOf(facts, rules);
-      if (fate.kind === "goes" && fate.at.getTime() <= rules.now) take(facts);
+      if (fate.kind !== "goes" || fate.at.getTime() > rules.now) continue;
+      take({ digest: facts.digest, size: facts.isLost ? 0 : facts.size });
     }
     next = page.next;
     await new Promise(setImmediate);

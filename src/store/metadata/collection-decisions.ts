@@ -45,6 +45,8 @@ export interface BlobFacts {
   readonly digest: Digest;
   /** Bytes. */
   readonly size: number;
+  /** Whether it is known that its bytes are not there: it gives back none. */
+  readonly isLost: boolean;
   readonly links: readonly LinkFacts[];
   readonly removedUses: readonly RemovedUse[];
 }

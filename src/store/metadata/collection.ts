@@ -37,6 +37,9 @@ export interface RemovedFile {
   readonly size: number;
 }
 
+/** What became of a file that was to be taken away: `absent`, it was not there; `stuck`, it is where it was. */
+export type FileWithdrawal = "taken" | "absent" | "stuck";
+
 /** One collection: what it gave back, exactly, also when it was cut off. */
 export interface CollectionRun extends Collected {
   readonly id: number;
@@ -109,13 +112,15 @@ export interface CollectionMetadata {
   listRemovedFiles(limit: number, after?: number): Eventually<readonly RemovedFile[]>;
   /**
    * Calls `take` for each file whose blob is still not in the metadata, in a transaction, so that none of them can come
-   * back meanwhile. Those for which it returns false stay listed.
-   * @returns those that were taken; undefined when somebody holds the store, and nothing was done
+   * back meanwhile. From then on an upload of the same digest has another file.
+   * @returns those that are away now, or were; undefined when somebody holds the store, and nothing was done
    */
   withdrawFiles(
     files: readonly RemovedFile[],
-    take: (file: RemovedFile) => boolean,
+    take: (file: RemovedFile) => FileWithdrawal,
   ): Promise<readonly RemovedFile[] | undefined>;
+  /** Files that a process took away which ended before the metadata knew that; by id. */
+  noteTaken(ids: readonly number[]): Promise<void>;
   /** The files are gone, and that is durable: counts what was given back. */
   forgetFiles(run: number, files: readonly RemovedFile[]): Promise<void>;
 

@@ -90,7 +90,7 @@ export function createBlobMetadata(
      WHERE repository_id = (SELECT id FROM repositories WHERE name = ?2)
        AND blob_id = (SELECT id FROM blobs WHERE digest = ?3)`,
   );
-  const forgetFile = prepare<null, [string]>("DELETE FROM removed_files WHERE digest = ?");
+  const forgetFile = prepare<null, [string]>("DELETE FROM removed_files WHERE digest = ? AND taken = 0");
   const findLink = prepare<{ deleted_at: number | null }, [number, number]>(
     "SELECT deleted_at FROM blob_links WHERE repository_id = ? AND blob_id = ?",
   );

@@ -1,7 +1,7 @@
 import type { Database } from "bun:sqlite";
 import { RegistryError } from "../../../oci/errors.ts";
 import { accessTables, auditTables, usedTokenTables } from "./access/schema.ts";
-import { collectionTables } from "./collection/schema.ts";
+import { collectionTables, takenFiles } from "./collection/schema.ts";
 import { earlyTables } from "./early-schema.ts";
 import { applyMigration, type Migration } from "./migration.ts";
 import { tagTables } from "./tags/schema.ts";
@@ -117,6 +117,7 @@ export const migrations: readonly Migration[] = [
   "CREATE INDEX repositories_by_bytes ON repositories (bytes_received + bytes_saved)",
   uploadExpiryTable,
   earlyTables,
+  takenFiles,
 ];
 
 /** The version that this program writes. */

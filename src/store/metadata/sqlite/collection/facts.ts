@@ -5,6 +5,13 @@ import { type CollectionBacklog, type CollectionMetadata, mostCounted } from "..
 import type { LinkFacts, ManifestFacts } from "../../collection-decisions.ts";
 import type { SqliteDatabase } from "../database.ts";
 
+interface BlobRow {
+  id: number;
+  digest: Digest;
+  size: number;
+  lost: number;
+}
+
 interface LinkRow {
   repository: RepositoryName;
   deleted_at: number | null;
@@ -26,12 +33,10 @@ export function createCollectionFacts(database: SqliteDatabase): Facts & { backl
 }
 
 function createBlobFacts({ prepare }: SqliteDatabase): Pick<Facts, "blobFacts"> {
-  const byDigest = prepare<{ id: number; digest: Digest; size: number }, [string]>(
-    "SELECT id, digest, size FROM blobs WHERE digest = ?",
-  );
-  const byId = prepare<{ id: number; digest: Digest; size: number }, [number]>(
-    "SELECT id, digest, size FROM blobs WHERE id = ?",
-  );
+  const selectBlob = `
+    SELECT id, digest, size, EXISTS (SELECT 1 FROM lost_blobs WHERE blob_id = blobs.id) AS lost FROM blobs`;
+  const byDigest = prepare<BlobRow, [string]>(`${selectBlob} WHERE digest = ?`);
+  const byId = prepare<BlobRow, [number]>(`${selectBlob} WHERE id = ?`);
   const selectLinks = (which: string) => `
     SELECT r.name AS repository, l.deleted_at, l.held_until, m.digest AS manifest,
       (SELECT name FROM tags t INDEXED BY tags_open_by_digest
@@ -61,7 +66,8 @@ function createBlobFacts({ prepare }: SqliteDatabase): Pick<Facts, "blobFacts"> 
       const removedUses = uses.all(row.id, limit).map(({ repository, digest, removed_at }) => ({
         ...{ repository, manifest: digest, removedAt: new Date(removed_at) },
       }));
-      return { digest: row.digest, size: row.size, links: links.map(toLink), removedUses };
+      const { digest, size, lost } = row;
+      return { digest, size, isLost: lost !== 0, links: links.map(toLink), removedUses };
     },
   };
 }

@@ -1,11 +1,13 @@
-import type { CollectionMetadata, RemovedFile } from "../../collection.ts";
+import type { CollectionMetadata, FileWithdrawal, RemovedFile } from "../../collection.ts";
 import type { SqliteDatabase } from "../database.ts";
 import type { CountCollected } from "./reviews.ts";
 
 type RemovedFiles = Pick<
   CollectionMetadata,
-  "addRemovedFile" | "listRemovedFiles" | "withdrawFiles" | "forgetFiles"
+  "addRemovedFile" | "listRemovedFiles" | "withdrawFiles" | "noteTaken" | "forgetFiles"
 >;
+
+type Take = (file: RemovedFile) => FileWithdrawal;
 
 /** Files whose blobs have no row any more. */
 export function createRemovedFiles(
@@ -16,7 +18,12 @@ export function createRemovedFiles(
   const list = prepare<RemovedFile, [number, number]>(
     "SELECT id, digest, size FROM removed_files WHERE id > ? ORDER BY id LIMIT ?",
   );
-  const find = prepare<{ id: number }, [number]>("SELECT id FROM removed_files WHERE id = ?");
+  const find = prepare<{ taken: number }, [number]>("SELECT taken FROM removed_files WHERE id = ?");
+  const inPlace = prepare<{ id: number }, [string]>(
+    "SELECT id FROM removed_files WHERE digest = ? AND taken = 0",
+  );
+  const noteTaken = prepare<null, [number]>("UPDATE removed_files SET taken = 1 WHERE id = ?");
+  const noteAbsent = prepare<null, [number]>("UPDATE removed_files SET taken = 1, size = 0 WHERE id = ?");
   const cameBack = prepare<{ id: number }, [string]>(
     "SELECT id FROM blobs WHERE digest = ? AND NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)",
   );
@@ -24,6 +31,22 @@ export function createRemovedFiles(
   const add = prepare<null, [string, number]>(
     "INSERT OR IGNORE INTO removed_files (digest, size) VALUES (?, ?)",
   );
+  /** @returns whether the file is away */
+  const withdraw = (file: RemovedFile, take: Take): boolean => {
+    const { id, digest } = file;
+    const row = find.get(id);
+    if (!row) return false;
+    const isTaken = row.taken !== 0;
+    if (cameBack.get(digest) !== null || (isTaken && inPlace.get(digest) !== null)) {
+      if (!isTaken) forget.get(id); // the file is that of a blob
+      return isTaken;
+    }
+    // Also what was taken: a power failure may have put it back.
+    const withdrawal = take(file);
+    if (withdrawal === "stuck") return false;
+    if (!isTaken) (withdrawal === "absent" ? noteAbsent : noteTaken).run(id);
+    return true;
+  };
   return {
     addRemovedFile: (digest, size) =>
       write(() => {
@@ -35,13 +58,11 @@ export function createRemovedFiles(
         if (isHeld()) return undefined;
         const taken: RemovedFile[] = [];
         for (const file of files) {
-          if (find.get(file.id) === null) continue;
-          if (cameBack.get(file.digest) === null) {
-            if (take(file)) taken.push(file);
-          } else forget.get(file.id);
+          if (withdraw(file, take)) taken.push(file);
         }
         return taken;
       }),
+    noteTaken: (ids) => write(() => ids.forEach((id) => void noteTaken.run(id))),
     forgetFiles: (run, files) =>
       write(() => {
         let blobs = 0;

@@ -94,3 +94,20 @@ export const collectionTables = `
   ) STRICT;
   INSERT INTO collection_totals VALUES (0, 0, 0, 0);
 `;
+
+/**
+ * `removed_files.taken` marks files that were taken away from where blobs are looked for: an upload of the same digest
+ * has another file, and may be removed in its turn before the first one is gone.
+ */
+export const takenFiles = `
+  ALTER TABLE removed_files RENAME TO removed_files_before;
+  CREATE TABLE removed_files (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    digest TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    taken INTEGER NOT NULL DEFAULT 0
+  ) STRICT;
+  INSERT INTO removed_files (id, digest, size) SELECT id, digest, size FROM removed_files_before;
+  DROP TABLE removed_files_before;
+  CREATE UNIQUE INDEX removed_files_in_place ON removed_files (digest) WHERE taken = 0;
+`;

@@ -61,7 +61,7 @@ export function createInspectionMetadata(database: SqliteDatabase): InspectionMe
   const known = prepare<{ digest: string }, [string]>(
     `SELECT digest FROM blobs WHERE digest = ?1
        AND NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)
-     UNION ALL SELECT digest FROM removed_files WHERE digest = ?1 LIMIT 1`,
+     UNION ALL SELECT digest FROM removed_files WHERE digest = ?1 AND taken = 0 LIMIT 1`,
   );
   const lost = prepare<{ count: number }, []>("SELECT count(*) AS count FROM lost_blobs");
   const scans = { tags: scanTags(database), links: scanLinks(database), referrers: scanReferrers(database) };
