@@ -55,8 +55,6 @@ export function withReserve(metadata: Metadata, { freeing }: Reserve): Metadata 
       ...collection,
       startRun: (...given) => freeing(() => collection.startRun(...given)),
       collect: (...given) => freeing(() => collection.collect(...given)),
-      withdrawFiles: (...given) => freeing(() => collection.withdrawFiles(...given)),
-      forgetFiles: (...given) => freeing(() => collection.forgetFiles(...given)),
       endRun: (...given) => freeing(() => collection.endRun(...given)),
     },
   };

@@ -36,6 +36,14 @@ async function collect({
   return (await (await askToCollect(url)).json()) as { outcome?: string; bytes: number }; // as the API promises
 }
 
+/** What the pushes left behind is decided by a run that begins after them. */
+async function collectAll(berth: RunningRegistry): Promise<void> {
+  for (let ended = 0, look = 0; ended < 2; look++) {
+    if (look === 25) throw new Error("the collection does not end");
+    if ((await collect(berth)).outcome === "done") ended++;
+  }
+}
+
 test("no request fails while collections run beside pushes and pulls at full speed, with two workers", async () => {
   const folder = await makeTemporaryFolder();
   const config = join(folder, "berth.yaml");
@@ -55,8 +63,7 @@ test("no request fails while collections run beside pushes and pulls at full spe
     const [there] = await Promise.all([acting, collecting()]);
     expect(beside).toBeGreaterThan(0);
     for (const image of there.flat()) expect(await missingOf(berth.url, image)).toEqual([]);
-    await collect(berth);
-    expect((await collect(berth)).outcome).toBe("done");
+    await collectAll(berth);
     expect((await blobsOnDisk(berth.data)).toSorted()).toEqual(
       there
         .flat()

@@ -145,9 +145,13 @@ describe("a collection", () => {
       const { collection } = metadata;
       const { id } = await collection.startRun({ actor: "test", graceMs: 0, slot: 0 });
       await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
-      const files = await collection.listRemovedFiles(9);
       const hold = await collection.hold("backup to /backups", new Date(Date.now() + hour));
-      expect(await collection.withdrawFiles(files, () => "taken")).toBeUndefined();
+      const take = () => "taken" as const;
+      const files = { gone: [], take, after: 0, limit: 9 };
+      expect(await collection.collect(id, { now: Date.now() + 1, graceMs: 0 }, files)).toMatchObject({
+        held: true,
+        taken: [],
+      });
       await collection.releaseHold(hold);
       await collection.endRun(id, "done");
       await (await collector.start({ actor: "test" })).ended;

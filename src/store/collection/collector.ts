@@ -1,6 +1,11 @@
-import { setTimeout as wait } from "node:timers/promises";
 import type { FileRemoval } from "../blobs/removal.ts";
-import type { CollectionMetadata, CollectionOutcome, RemovedFile } from "../metadata/collection.ts";
+import type {
+  CollectionMetadata,
+  CollectionOutcome,
+  FileWithdrawal,
+  RemovedFile,
+} from "../metadata/collection.ts";
+import { rest } from "./rests.ts";
 
 /** What a collector stands on. */
 export interface CollectorOptions {
@@ -47,50 +52,50 @@ export interface Collector {
 /** A run of this process. */
 interface Run {
   readonly id: number;
+  /** Files that the last step removed, and that are not counted yet. */
+  gone: readonly RemovedFile[];
   /** The last file that could not be removed, by id: this run looks only behind it. The next one tries it again. */
   stuck: number;
+  /** Whether another process wrote beside the last step. */
+  isBeside: boolean;
 }
 
-/** Files of one step. */
-const filesAtOnce = 64;
-/** For each millisecond of work, so many are left to requests. */
-const restFactor = 4;
-const leastRestMs = 5;
-const mostRestMs = 250;
+/** What comes after a step: another one, or none. */
+type RunState = "more" | "done" | "held";
+
+/**
+ * Files of one step. Few, as a push has to wait for what the file system writes down of the removals before it: then
+ * every push beside it waits a little, and none for long.
+ */
+const filesAtOnce = 4;
 
 export function createCollector(options: CollectorOptions): Collector {
   const { metadata, files, graceMs, slot, troubled } = options;
   const closing = new AbortController();
   let running: Promise<void> = Promise.resolve();
 
-  /** @returns whether there are more; undefined when somebody holds the store */
-  const removeFiles = async (run: Run): Promise<boolean | undefined> => {
-    const found = await metadata.listRemovedFiles(filesAtOnce, run.stuck);
-    if (found.length === 0) return false;
+  const step = async (run: Run, grace: number): Promise<RunState> => {
+    const { gone } = run;
     const stuck: RemovedFile[] = [];
-    const taken = await metadata.withdrawFiles(found, (file) => {
+    const take = (file: RemovedFile): FileWithdrawal => {
       const withdrawal = files.take(file);
       if (withdrawal === "stuck") stuck.push(file);
       return withdrawal;
-    });
-    if (taken === undefined) return undefined;
-    const gone = new Set(await files.erase(taken));
-    await metadata.forgetFiles(run.id, [...gone]);
-    stuck.push(...taken.filter((file) => !gone.has(file)));
+    };
+    const rules = { now: Date.now(), graceMs: grace };
+    const done = await metadata.collect(run.id, rules, { gone, take, after: run.stuck, limit: filesAtOnce });
+    run.gone = await files.erase(done.taken);
+    const erased = new Set(run.gone);
+    stuck.push(...done.taken.filter((file) => !erased.has(file)));
     run.stuck = Math.max(run.stuck, ...stuck.map(({ id }) => id));
-    return found.length === filesAtOnce;
-  };
-
-  const step = async (run: Run, grace: number): Promise<"more" | "done" | "held"> => {
-    const decided = await metadata.collect(run.id, { now: Date.now(), graceMs: grace });
-    const removed = decided.held ? undefined : await removeFiles(run);
-    if (removed === undefined) return "held";
-    return decided.more || removed ? "more" : "done";
+    run.isBeside = done.isBeside;
+    if (done.held) return "held";
+    return done.more || run.gone.length > 0 ? "more" : "done";
   };
 
   const run = async (id: number, grace: number): Promise<void> => {
     let outcome: CollectionOutcome = "stopped";
-    const going: Run = { id, stuck: 0 };
+    const going: Run = { id, gone: [], stuck: 0, isBeside: false };
     try {
       while (!closing.signal.aborted) {
         const began = performance.now();
@@ -99,7 +104,7 @@ export function createCollector(options: CollectorOptions): Collector {
           outcome = state;
           break;
         }
-        await rest(performance.now() - began, closing.signal);
+        await rest(performance.now() - began, going.isBeside, closing.signal);
       }
     } catch (error) {
       outcome = "failed";
@@ -126,10 +131,4 @@ export function createCollector(options: CollectorOptions): Collector {
       return running;
     },
   };
-}
-
-/** Leaves the disk and the metadata to requests for some time. */
-async function rest(workedMs: number, signal: AbortSignal): Promise<void> {
-  const restMs = Math.min(mostRestMs, Math.max(leastRestMs, workedMs * restFactor));
-  await wait(restMs, undefined, { signal }).catch(() => {}); // only when it shall stop
 }

@@ -124,7 +124,12 @@ describe("the known killers", () => {
       const [file] = await collection.listRemovedFiles(9);
       expect(file?.digest).toBe(digestOf(layer));
       await pushImage(registry, app, ["1"], [config, layer]);
-      expect(file && (await collection.withdrawFiles([file], () => "taken"))).toEqual([]);
+      const take = () => "taken" as const;
+      const rules = { now: Date.now() + 1, graceMs: 0 };
+      expect(await collection.collect(id, rules, { gone: [], take, after: 0, limit: 9 })).toMatchObject({
+        taken: [],
+        more: false,
+      });
       await (await collector.start({ actor: "test" })).ended;
       expect(await filesOnDisk()).toEqual([digestOf(layer)]);
     }));
@@ -138,9 +143,10 @@ describe("the known killers", () => {
       await collection.collect(id, rules);
       const { pathOf } = createBlobFiles(join(folder, "blobs"));
       const removal = createFileRemoval(join(folder, "removed"), pathOf, () => {});
-      const taken = await collection.withdrawFiles(await collection.listRemovedFiles(9), removal.take);
+      const { take, erase } = removal;
+      const { taken } = await collection.collect(id, rules, { gone: [], take, after: 0, limit: 9 });
       const image = await pushImage(registry, app, ["1"], [config, layer]);
-      await collection.forgetFiles(id, await removal.erase(taken ?? []));
+      await collection.collect(id, rules, { gone: await erase(taken), take, after: 0, limit: 9 });
       await collection.endRun(id, "done");
       expect(await collection.getRun(id)).toMatchObject({ blobs: 1, bytes: fileSize });
       expect((await registry.resolveBlob(app, digestOf(layer))).size).toBe(fileSize);
@@ -177,9 +183,11 @@ describe("the known killers", () => {
         await collection.collect(id, { now: Date.now() + 1, graceMs: 0 });
         const { pathOf } = createBlobFiles(join(folder, "blobs"));
         const removal = createFileRemoval(join(folder, "removed"), pathOf, () => {});
-        const taken = await collection.withdrawFiles(await collection.listRemovedFiles(9), removal.take);
+        const { take } = removal;
+        const rules = { now: Date.now() + 1, graceMs: 0 };
+        const { taken } = await collection.collect(id, rules, { gone: [], take, after: 0, limit: 9 });
         expect(await filesOnDisk()).toHaveLength(1);
-        if (when.startsWith("after")) await removal.erase(taken ?? []);
+        if (when.startsWith("after")) await removal.erase(taken);
         const again = await openStore({ folder, keep: keepNothing }); // as the process that is started next
         try {
           expect(await filesOnDisk()).toEqual([]);

@@ -10,8 +10,8 @@ import type { RemovedFile } from "../metadata/collection.ts";
 import { openStore, type Store } from "../store.ts";
 
 const app = parseRepositoryName("team/app");
-/** As many as are removed in one step. */
-const inTheWay = 64;
+/** More than are removed in one step. */
+const inTheWay = 9;
 
 /** Puts blobs into a store that nothing needs, and decides that they go; their files are still there. */
 async function decided(store: Store, count: number): Promise<readonly RemovedFile[]> {

@@ -25,8 +25,12 @@ export interface CollectionHold {
 export interface CollectionStep extends Collected {
   /** Whether nothing was done because somebody holds the store. */
   readonly held: boolean;
+  /** Files that are away from where blobs are looked for, now or since an earlier step. */
+  readonly taken: readonly RemovedFile[];
   /** Whether something is left that could be done now. */
   readonly more: boolean;
+  /** Whether another process has written to the metadata since the step before. */
+  readonly isBeside: boolean;
 }
 
 /** The file of a blob that the metadata no longer have. */
@@ -39,6 +43,18 @@ export interface RemovedFile {
 
 /** What became of a file that was to be taken away: `absent`, it was not there; `stuck`, it is where it was. */
 export type FileWithdrawal = "taken" | "absent" | "stuck";
+
+/** What a step does about files that earlier steps decided about. */
+export interface FileStep {
+  /** Gone, and that is durable: what they gave back is counted. */
+  readonly gone: readonly RemovedFile[];
+  /** Takes a file away from where blobs are looked for, while its blob cannot come back. */
+  readonly take: (file: RemovedFile) => FileWithdrawal;
+  /** Only files with an id above. */
+  readonly after: number;
+  /** At most so many; about as many more are decided about. */
+  readonly limit: number;
+}
 
 /** One collection: what it gave back, exactly, also when it was cut off. */
 export interface CollectionRun extends Collected {
@@ -101,28 +117,18 @@ export interface CollectionMetadata {
   releaseHold(id: number): Promise<void>;
 
   /**
-   * Does some milliseconds of a collection in one transaction: forgets removed manifests whose time is over, and decides
+   * Does a millisecond of a collection in one transaction: forgets removed manifests whose time is over, and decides
    * about blobs that somebody could count on until now. What is collected has no row any more; its file is among
    * `listRemovedFiles`.
+   * @param files absent, none are taken away
    */
-  collect(run: number, rules: CollectionRules): Promise<CollectionStep>;
+  collect(run: number, rules: CollectionRules, files?: FileStep): Promise<CollectionStep>;
   /** A file that was to become a blob, and did not: it is to be removed, unless the blob is there after all. */
   addRemovedFile(digest: Digest, size: number): Promise<void>;
   /** Files to remove with an id above `after`, at most `limit`, by id. */
   listRemovedFiles(limit: number, after?: number): Eventually<readonly RemovedFile[]>;
-  /**
-   * Calls `take` for each file whose blob is still not in the metadata, in a transaction, so that none of them can come
-   * back meanwhile. From then on an upload of the same digest has another file.
-   * @returns those that are away now, or were; undefined when somebody holds the store, and nothing was done
-   */
-  withdrawFiles(
-    files: readonly RemovedFile[],
-    take: (file: RemovedFile) => FileWithdrawal,
-  ): Promise<readonly RemovedFile[] | undefined>;
   /** Files that a process took away which ended before the metadata knew that; by id. */
   noteTaken(ids: readonly number[]): Promise<void>;
-  /** The files are gone, and that is durable: counts what was given back. */
-  forgetFiles(run: number, files: readonly RemovedFile[]): Promise<void>;
 
   /** Begins a run, unless another one goes on, which it then tells. */
   startRun(run: NewRun): Promise<{ readonly id: number; readonly isNew: boolean }>;

@@ -1,13 +1,13 @@
 import type { Digest } from "../../../../oci/digests.ts";
-import type { CollectionMetadata, CollectionStep } from "../../collection.ts";
+import type { CollectionMetadata } from "../../collection.ts";
 import { type Collected, type CollectionRules, reviewLink } from "../../collection-decisions.ts";
 import type { SqliteDatabase } from "../database.ts";
 import { createBlobRemoval } from "./blob-removal.ts";
 
-/** How long one step may keep everybody else from writing, in milliseconds. */
-const stepMs = 4;
+/** For how long one step decides, in milliseconds: meanwhile nobody else writes, and nothing is answered. */
+const stepMs = 1;
 /** How many rows are read at once. */
-const pageSize = 50;
+const pageSize = 32;
 
 interface QueuedLink {
   repository_id: number;
@@ -23,18 +23,25 @@ interface ExpiredManifest {
 }
 
 /** Counts of one step, while it runs. */
-type Counts = { -readonly [Name in keyof Collected]: Collected[Name] };
+export type Counts = { -readonly [Name in keyof Collected]: Collected[Name] };
 
-/** Adds to what a run and all runs gave back, inside a transaction. */
-export type CountCollected = (run: number, collected: Collected) => void;
+/** What one step decided, but for the counts. */
+export interface Decided {
+  /** How many files are to be removed now that were not before. */
+  readonly files: number;
+  /** Whether more may be due. */
+  readonly more: boolean;
+}
+
+/** Decides, inside a transaction, about what is due. */
+export interface Reviews extends Pick<CollectionMetadata, "hasWork"> {
+  /** Adds to `counts`; ends when so many files are to be removed. */
+  decide(rules: CollectionRules, counts: Counts, mostFiles: number): Decided;
+}
 
 /** Takes what is due from the review queue, and decides it. */
-export function createReviews(
-  database: SqliteDatabase,
-  isHeld: () => boolean,
-  count: CountCollected,
-): Pick<CollectionMetadata, "collect" | "hasWork"> {
-  const { prepare, write } = database;
+export function createReviews(database: SqliteDatabase, isHeld: () => boolean): Reviews {
+  const { prepare } = database;
   const forget = createForgetting(database);
   const review = createReview(database);
   const expired = prepare<ExpiredManifest, [number, number]>(
@@ -47,31 +54,33 @@ export function createReviews(
   const anyFile = prepare<{ id: number }, []>("SELECT id FROM removed_files LIMIT 1");
 
   return {
-    collect: (run, rules) =>
-      write((): CollectionStep => {
-        const counts: Counts = { manifests: 0, links: 0, blobs: 0, bytes: 0 };
-        if (isHeld()) return { ...counts, held: true, more: false };
-        const end = performance.now() + stepMs;
-        // The links that a manifest leaves behind come next, in this step or another.
-        const more =
-          takeUntil(end, expired.all(rules.now - rules.graceMs, pageSize), (row) => forget(row, counts)) ||
-          takeUntil(end, due.all(rules.now, pageSize), (row) => review(row, rules.now, counts));
-        count(run, counts);
-        return { ...counts, held: false, more };
-      }),
+    decide(rules, counts, mostFiles) {
+      const end = performance.now() + stepMs;
+      const isLate = (): boolean => performance.now() > end;
+      let files = 0;
+      const reviewNext = (link: QueuedLink): boolean => {
+        if (review(link, rules.now, counts)) files++;
+        return files >= mostFiles || isLate();
+      };
+      const forgetNext = (manifest: ExpiredManifest): boolean => {
+        forget(manifest, counts);
+        return isLate();
+      };
+      // The links that a manifest leaves behind come next, in this step or another.
+      const more =
+        takeUntil(expired.all(rules.now - rules.graceMs, pageSize), forgetNext) ||
+        takeUntil(due.all(rules.now, pageSize), reviewNext);
+      return { files, more };
+    },
     hasWork: ({ now, graceMs }: CollectionRules) =>
       !isHeld() &&
       (expired.get(now - graceMs, 1) !== null || due.get(now, 1) !== null || anyFile.get() !== null),
   };
 }
 
-/** Does the rows until the time is over. @returns whether there may be more */
-function takeUntil<Row>(end: number, rows: readonly Row[], take: (row: Row) => void): boolean {
-  for (const row of rows) {
-    take(row);
-    if (performance.now() > end) return true;
-  }
-  return rows.length === pageSize;
+/** Does the rows until `take` says that it is enough. @returns whether there may be more */
+function takeUntil<Row>(rows: readonly Row[], take: (row: Row) => boolean): boolean {
+  return rows.some(take) || rows.length === pageSize;
 }
 
 /** Forgets a removed manifest; what it named is reviewed once nobody may count on it any more. */
@@ -94,7 +103,10 @@ function createForgetting({ prepare }: SqliteDatabase) {
   };
 }
 
-/** Decides about one repository's claim on a blob, and about the blob if the claim goes. */
+/**
+ * Decides about one repository's claim on a blob, and about the blob if the claim goes. What it makes returns whether
+ * there is a file to remove now.
+ */
 function createReview(database: SqliteDatabase) {
   const { prepare } = database;
   const removeBlobIfUnneeded = createBlobRemoval(database);
@@ -113,7 +125,7 @@ function createReview(database: SqliteDatabase) {
   const unlink = prepare<null, [number, number]>(
     "DELETE FROM blob_links WHERE repository_id = ? AND blob_id = ?",
   );
-  return (link: QueuedLink, now: number, counts: Counts): void => {
+  return (link: QueuedLink, now: number, counts: Counts): boolean => {
     const { repository_id: repositoryId, blob_id: blobId } = link;
     const isDeleted = link.deleted_at !== null;
     const verdict = reviewLink(
@@ -125,9 +137,9 @@ function createReview(database: SqliteDatabase) {
       },
       now,
     );
-    if (verdict === "early") return;
-    if (verdict === "named") return void settle.run(repositoryId, blobId);
-    if (verdict === "waits") return void postpone.run(repositoryId, blobId);
+    if (verdict === "named") settle.run(repositoryId, blobId);
+    if (verdict === "waits") postpone.run(repositoryId, blobId);
+    if (verdict !== "unneeded") return false;
     if (!isDeleted) {
       unlink.run(repositoryId, blobId);
       counts.links++;
@@ -135,8 +147,9 @@ function createReview(database: SqliteDatabase) {
     const removed = removeBlobIfUnneeded(blobId);
     // That it was deleted here on purpose is remembered as long as others have it.
     if (!removed && isDeleted) postpone.run(repositoryId, blobId);
-    if (!removed || removed.isFile) return; // a file's bytes are given back when it is gone
+    if (!removed || removed.isFile) return removed !== undefined; // a file's bytes are given back when it is gone
     counts.blobs++;
     counts.bytes += removed.freed;
+    return false;
   };
 }

@@ -1,7 +1,6 @@
 import type { CollectionMetadata, CollectionOutcome, CollectionRun } from "../../collection.ts";
 import type { Collected } from "../../collection-decisions.ts";
 import type { SqliteDatabase } from "../database.ts";
-import type { CountCollected } from "./reviews.ts";
 
 /** A run that says nothing for so long has ended with its process. */
 const silentMs = 60_000;
@@ -16,6 +15,9 @@ interface Row extends Collected {
   ended_at: number | null;
   outcome: CollectionOutcome | null;
 }
+
+/** Adds to what a run and all runs gave back, inside a transaction. */
+export type CountCollected = (run: number, collected: Collected) => void;
 
 /** What collections did. */
 export interface Runs {
