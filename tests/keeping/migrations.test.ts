@@ -60,6 +60,7 @@ const released = [
   "3558f340d60b1553",
   "0cbbe8852530667a",
   "ce96dc0a36c3ccea",
+  "8d6bfd37329f838c",
 ];
 
 test("migrations that were released are what they were, and of each version there is a store", () => {

@@ -30,6 +30,7 @@ const graceSeconds = z.coerce
 
 /** How long an answer waits for the end of a run: most are over by then. */
 const patienceMs = 1000;
+const askEveryMs = 20;
 
 /** What nothing needs any more: what waits, what would go, and a run that lets it go. */
 export function createCollectionOperations(store: Store, collecting: Collecting): readonly Operation[] {
@@ -95,9 +96,15 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
       need: () => ({ kind: "registry", action: "write" }),
       async run({ body }, { actor }) {
         const { graceMs } = rulesOf(body.graceSeconds);
-        const { id, ended } = await collecting.start({ actor, graceMs });
-        await Promise.race([ended, Bun.sleep(patienceMs)]);
-        return runOf(id);
+        const { id } = await collecting.start({ actor, graceMs });
+        const end = performance.now() + patienceMs;
+        let run = await runOf(id);
+        // Asked again and again, as it may be another process that runs it.
+        while (run.endedAt === undefined && performance.now() < end) {
+          await Bun.sleep(askEveryMs);
+          run = await runOf(id);
+        }
+        return run;
       },
     }),
     operation({
