@@ -11,6 +11,7 @@ import { renewIfDue, withKeptTls } from "../../server/tls/renewal.ts";
 import { authorityFile } from "../../server/tls/settings.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
+import { Interruption } from "../failures.ts";
 import { firstAccount, greeting, type StartedServer } from "../output/serve-greeting.ts";
 
 /** `berth serve`. Settings come from flags over the environment over a file. */
@@ -66,10 +67,8 @@ export const serve = defineCommand({
   },
   description:
     "These settings can also stand in the environment, as BERTH_LISTEN, BERTH_DATA and so on; more in a file.",
-  run: ({ flags, stdout, stderr, env }) => serveUntilStopped(flags, { stdout, stderr, env }),
+  run: ({ flags, ...surroundings }) => serveUntilStopped(flags, surroundings),
 });
-
-type Streams = Pick<Surroundings, "stdout" | "stderr" | "env">;
 
 const flagPaths: Readonly<Record<string, string>> = {
   open: "access.open",
@@ -80,11 +79,11 @@ const flagPaths: Readonly<Record<string, string>> = {
 
 async function serveUntilStopped(
   flags: Readonly<Record<string, string | undefined>>,
-  { stdout, stderr, env }: Streams,
+  { stdout, stderr, env, signal }: Surroundings,
 ): Promise<number> {
   let settings: Settings;
   let server: RunningServer;
-  const told = untilTold(); // before the start: as a container's first process, it would not even be ended by a signal
+  const told = untilTold(signal); // before the start, which takes its time
   try {
     const { config, ...rest } = flags;
     const given = Object.entries(rest).filter(
@@ -112,11 +111,17 @@ async function serveUntilStopped(
   return 0;
 }
 
-function untilTold(): Promise<void> {
+/** That nobody reads the output any more ends no server. */
+function untilTold(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     process.once("SIGTERM", () => resolve());
     process.once("SIGINT", () => resolve());
+    if (wasTold(signal)) resolve(); // while this command was loaded
   });
+}
+
+function wasTold({ reason }: AbortSignal): boolean {
+  return reason instanceof Interruption && (reason.exitCode === 130 || reason.exitCode === 143);
 }
 
 function start(settings: Settings, announce: Announce): Promise<RunningServer> {
