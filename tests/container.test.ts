@@ -15,8 +15,10 @@ import { openBlob } from "../src/registry/blobs.ts";
 import { piecesOf } from "../src/registry/pieces.ts";
 import { bytesOf, joinChunks } from "../src/registry/streams.ts";
 import { type DockerEngine, startDockerEngine } from "./fixtures/docker-engine.ts";
-import { runGuide } from "./fixtures/guides.ts";
-import { freePort, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { installBerth, runGuide } from "./fixtures/guides.ts";
+import { smallLayers, writeBuildContext } from "./fixtures/images.ts";
+import { startNetwork, type TestMachine, type TestNetwork } from "./fixtures/machines.ts";
+import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
@@ -205,17 +207,23 @@ describe.skipIf(!isDebian)("npm run image", () => {
       await symlink(join(root, "node_modules", name), join(copy, "node_modules", name));
   }
 
-  describe.skipIf(!isAvailable("dockerd", "docker"))("docker", () => {
+  describe.skipIf(!isAvailable("dockerd", "docker", "ip", "curl"))("docker", () => {
+    let network: TestNetwork;
     let engine: DockerEngine;
-    let host: string;
 
     beforeAll(async () => {
-      engine = await startDockerEngine();
-      host = `127.0.0.1:${freePort()}`;
+      network = await startNetwork();
+      engine = await startDockerEngine({ inside: network.server.inside, network: true });
     });
-    afterAll(() => engine?.stop());
+    afterAll(async () => {
+      await engine?.stop();
+      await network?.stop();
+    });
 
+    /** As the issue of a registry in one step has it: nothing else is needed. */
+    const command = "container run -d -p 5000:5000 --restart always --name registry -v berth:/data";
     const archive = () => join(folder, "image", `berth-${manifest.version}-linux-amd64.tar`);
+    const run = (...more: readonly string[]) => engine.docker(...command.split(" "), ...more, "berth");
     const stateOf = async () =>
       JSON.parse(await engine.docker("container", "inspect", "--format", "{{json .State}}", "registry"));
     async function until(isSo: () => Promise<boolean>): Promise<void> {
@@ -225,50 +233,61 @@ describe.skipIf(!isDebian)("npm run image", () => {
         await Bun.sleep(50);
       }
     }
-    const answers = () =>
-      fetch(`http://${host}/healthz`).then(
-        ({ ok }) => ok,
-        () => false,
-      );
+    const isReady = async () =>
+      (await engine.attemptDocker("exec", "registry", "berth", "healthcheck")).exitCode === 0;
+    async function remove(): Promise<void> {
+      await engine.docker("rm", "--force", "--volumes", "registry");
+      await engine.docker("volume", "rm", "berth");
+    }
+    const pullsAgain = async (reference: string) => {
+      await engine.docker("image", "rm", reference);
+      return engine.docker("pull", reference);
+    };
 
-    test("a container keeps what was pushed when it is killed, and ends when it is told to", async () => {
+    test("one command serves others, and has all its data after a kill and a restart of the engine", async () => {
       expect(await engine.docker("load", "--input", archive())).toContain("Loaded image: berth:latest");
-      const kept = ["--restart", "always", "--name", "registry", "--volume", "berth:/data"];
-      const bound = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
-      // The engine has no network but the machine's own.
-      const reached = [
-        "--network",
-        "host",
-        "--env",
-        `BERTH_LISTEN=${host}`,
-        "--env",
-        "BERTH_ACCESS_OPEN=none",
-      ];
-      const often = ["--health-interval", "1s"];
-      await engine.docker("container", "run", "--detach", ...kept, ...bound, ...reached, ...often, "berth");
-      await until(answers);
-      const { Pid: pid } = await stateOf();
-      expect(await readFile(`/proc/${pid}/status`, "utf8")).toMatch(/^Uid:\t10001\t10001\t10001\t10001$/m);
-      await until(async () => (await stateOf()).Health.Status === "healthy");
+      await run();
+      await until(isReady);
+      const other = ["curl", "--silent", "--fail", `http://${network.server.address}:5000/healthz`];
+      expect(await network.client.run(other)).toBe("ok");
 
-      const logs = await engine.docker("logs", "registry");
-      const password = /the password (\w+)/.exec(logs)?.[1];
-      const login = `echo ${password} | ${programPath("docker")} login --username admin --password-stdin ${host}`;
+      const password = /the password (\w+)/.exec(await engine.docker("logs", "registry"))?.[1];
+      const login = `echo ${password} | '${programPath("docker")}' login -u admin --password-stdin localhost:5000`;
       expect((await engine.attemptShell(login)).stdout).toContain("Login Succeeded");
-      await engine.docker("tag", "berth", `${host}/gallery/berth:1`);
-      const pushed = await engine.docker("push", `${host}/gallery/berth:1`);
-      const digest = /sha256:[0-9a-f]{64}/.exec(pushed)?.[0];
+      const context = { folder: join(network.folder, "app"), seed: "app", layers: smallLayers };
+      await engine.docker(
+        "build",
+        "--quiet",
+        "--tag",
+        "localhost:5000/app",
+        await writeBuildContext(context),
+      );
+      const digest = /sha256:[0-9a-f]{64}/.exec(await engine.docker("push", "localhost:5000/app"))?.[0];
 
+      const { Pid: pid } = await stateOf();
       process.kill(pid, "SIGKILL");
-      await until(async () => (await stateOf()).Pid !== pid && (await answers()));
-      await engine.docker("image", "rm", `${host}/gallery/berth:1`);
-      expect(await engine.docker("pull", `${host}/gallery/berth:1`)).toContain(`Digest: ${digest}`);
-      expect(await engine.docker("exec", "registry", "berth", "healthcheck")).toContain("is ready");
+      await until(async () => (await stateOf()).Pid !== pid && (await isReady()));
+      expect(await pullsAgain("localhost:5000/app")).toContain(`Digest: ${digest}`);
+      await engine.restart();
+      await until(isReady);
+      expect(await pullsAgain("localhost:5000/app")).toContain(`Digest: ${digest}`);
 
       await engine.docker("stop", "registry");
       expect(await stateOf()).toMatchObject({ Status: "exited", ExitCode: 0, OOMKilled: false });
-      await engine.docker("rm", "--volumes", "registry");
-      await engine.docker("volume", "rm", "berth");
+      await remove();
+    });
+
+    test("a container does its work as a user without rights, over a root that it may not write", async () => {
+      const bound = ["--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"];
+      await run(...bound, "--env", "BERTH_ACCESS_OPEN=push", "--health-interval", "1s");
+      await until(async () => (await stateOf()).Health.Status === "healthy");
+      const status = await readFile(`/proc/${(await stateOf()).Pid}/status`, "utf8");
+      expect(status).toMatch(/^Uid:\t10001\t10001\t10001\t10001$/m);
+      expect(status).toMatch(/^CapBnd:\t0+$/m);
+      await engine.docker("logout", "localhost:5000");
+      await engine.docker("push", "localhost:5000/app");
+      expect(await pullsAgain("localhost:5000/app")).toContain("Digest: ");
+      await remove();
     });
 
     test("a container says what is wrong with a folder that is not its user's, and ends", async () => {
@@ -285,15 +304,24 @@ describe.skipIf(!isDebian)("npm run image", () => {
     });
 
     test("docs/container.md does and prints what it says", async () => {
-      const published = `--network host -e BERTH_LISTEN=${host} -e BERTH_ACCESS_OPEN=none`;
-      await mkdir(join(folder, "dist"));
-      await symlink(join(folder, "image"), join(folder, "dist", "image"));
-      const replace = {
-        "-p 5000:5000": published,
-        ...{ "localhost:5000": host, "127.0.0.1:5000": host, "0.1.0": manifest.version },
-      };
-      await runGuide(guide, { cwd: folder, env: engine.env, replace });
-      await engine.docker("rm", "--force", "registry");
+      const client = await startDockerEngine({ inside: network.client.inside });
+      try {
+        await mkdir(join(folder, "dist"));
+        await symlink(join(folder, "image"), join(folder, "dist", "image"));
+        const on = (machine: TestMachine, { env }: DockerEngine) => [
+          ...machine.inside,
+          ...["env", `DOCKER_HOST=${env.DOCKER_HOST}`, `DOCKER_CONFIG=${env.DOCKER_CONFIG}`],
+        ];
+        await runGuide(guide, {
+          cwd: folder,
+          env: { ...engine.env, PATH: await installBerth(folder), HOME: folder },
+          replace: { "0.1.0": manifest.version, "192.168.1.10": network.server.address },
+          inside: { "": on(network.server, engine), client: on(network.client, client) },
+          learned: { "6f1d2c": /fingerprint\s+([0-9a-f]{64})/ },
+        });
+      } finally {
+        await client.stop();
+      }
     });
   });
 });
