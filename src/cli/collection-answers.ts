@@ -20,6 +20,8 @@ export const statusAnswer = z.object({
   removedManifests: z.number(),
   oldestRemoval: z.string().optional(),
   reviews: z.number(),
+  oldestReview: z.string().optional(),
+  mostCounted: z.number(),
   files: z.number(),
   fileBytes: z.number(),
   holds: z.array(z.object({ holder: z.string(), until: z.string() })),

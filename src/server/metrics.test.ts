@@ -2,9 +2,19 @@ import { describe, expect, test } from "bun:test";
 import { parseRepositoryName } from "../oci/names.ts";
 import { createMetrics, renderMetrics } from "./metrics.ts";
 
+const counts = { manifests: 5, links: 6, blobs: 7, bytes: 8 };
+const run = { ...counts, id: 1, actor: "berth", graceMs: 0, startedAt: new Date(5000) };
 const collection = {
-  ...{ removedManifests: 1, reviews: 2, files: 3, fileBytes: 4, holds: [] },
-  total: { manifests: 5, links: 6, blobs: 7, bytes: 8 },
+  backlog: {
+    ...{ removedManifests: 1, reviews: 2, files: 3, fileBytes: 4, holds: [], total: counts },
+    ...{ oldestRemoval: new Date(90_000), oldestReview: new Date(100_000) },
+  },
+  lastRuns: [
+    { ...run, endedAt: new Date(7500), outcome: "done" as const },
+    { ...run, id: 2, endedAt: new Date(6000), outcome: "failed" as const },
+    { ...run, id: 3 },
+  ],
+  graceMs: 60_000,
 };
 const totals = { repositories: 2, blobs: 3, blobBytes: 40, bytesReceived: 50, bytesSaved: 60 };
 
@@ -41,6 +51,11 @@ describe("renderMetrics", () => {
       'berth_repository_bytes_saved_total{repository="team/app"} 9',
       "berth_gc_bytes_total 8",
       "berth_gc_removed_manifests 1",
+      "berth_gc_oldest_due_timestamp_seconds 100",
+      "berth_gc_running 1",
+      'berth_gc_last_run_timestamp_seconds{outcome="done"} 7.5',
+      'berth_gc_last_run_timestamp_seconds{outcome="failed"} 6',
+      "berth_gc_last_run_duration_seconds 2.5",
     ]) {
       expect(text.split("\n")).toContain(line);
     }

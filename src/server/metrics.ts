@@ -1,6 +1,6 @@
-import type { CollectionBacklog } from "../store/metadata/collection.ts";
 import type { RepositoryStatistics, StoreTotals } from "../store/metadata/metadata.ts";
 import type { VerificationRow } from "../store/metadata/verification.ts";
+import { type CollectionFigures, collectionFamilies, type Sample } from "./collection-metrics.ts";
 
 /** Upper bounds of the buckets of a request's duration, milliseconds. */
 const bounds = [1, 5, 25, 100, 500, 2500, 10_000, 60_000];
@@ -77,7 +77,7 @@ export interface StoreFigures {
   readonly openUploads: number;
   /** Shown each by itself; a few at most, for each is two series. */
   readonly repositories: readonly RepositoryStatistics[];
-  readonly collection: CollectionBacklog;
+  readonly collection: CollectionFigures;
   /** The newest first. */
   readonly verifications: readonly VerificationRow[];
   readonly lostBlobs: number;
@@ -92,7 +92,7 @@ export function renderMetrics(
   { totals, openUploads, repositories, collection, verifications, lostBlobs }: StoreFigures,
 ): string {
   const lines: string[] = [];
-  const family = (name: string, type: string, help: string, samples: readonly [string, number][]): void => {
+  const family = (name: string, type: string, help: string, samples: readonly Sample[]): void => {
     lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
     for (const [labels, value] of samples) lines.push(`${name}${labels} ${value}`);
   };
@@ -150,7 +150,7 @@ export function renderMetrics(
   single("berth_store_blobs", "gauge", "Blobs in the store", totals.blobs);
   single("berth_store_repositories", "gauge", "Repositories in the store", totals.repositories);
   single("berth_uploads_open", "gauge", "Upload sessions that are open", openUploads);
-  for (const [name, type, help, value] of collectionFigures(collection)) single(name, type, help, value);
+  for (const [name, type, help, samples] of collectionFamilies(collection)) family(name, type, help, samples);
   single("berth_lost_blobs", "gauge", "Blobs whose bytes are known to be lost or damaged", lostBlobs);
   for (const [name, help, value] of verificationFigures(verifications)) single(name, "gauge", help, value);
   single(
@@ -160,31 +160,6 @@ export function renderMetrics(
     sum((one) => one.memory),
   );
   return `${lines.join("\n")}\n`;
-}
-
-function collectionFigures(backlog: CollectionBacklog): readonly [string, string, string, number][] {
-  const { total, removedManifests, reviews, files, fileBytes, holds } = backlog;
-  return [
-    ["berth_gc_bytes_total", "counter", "Bytes that collections gave back", total.bytes],
-    ["berth_gc_blobs_total", "counter", "Blobs that collections removed", total.blobs],
-    [
-      "berth_gc_links_total",
-      "counter",
-      "Repositories' claims on blobs that collections removed",
-      total.links,
-    ],
-    [
-      "berth_gc_manifests_total",
-      "counter",
-      "Deleted manifests that were forgotten for good",
-      total.manifests,
-    ],
-    ["berth_gc_removed_manifests", "gauge", "Deleted manifests that can be brought back", removedManifests],
-    ["berth_gc_reviews", "gauge", "Blobs that are to be reviewed, in each repository", reviews],
-    ["berth_gc_files", "gauge", "Files that are to be removed", files],
-    ["berth_gc_file_bytes", "gauge", "Bytes of files that are to be removed", fileBytes],
-    ["berth_gc_holds", "gauge", "Who keeps collections from removing anything", holds.length],
-  ];
 }
 
 /** Of the last verification that read everything; zero while there was none. */

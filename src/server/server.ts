@@ -10,6 +10,7 @@ import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
 import { createChangeFeed } from "./change-feed.ts";
 import { createCollecting, keepingOf } from "./collection.ts";
+import type { CollectionFigures } from "./collection-metrics.ts";
 import { allowOrigins } from "./cors.ts";
 import { type Announce, ensureAdministrator } from "./first-administrator.ts";
 import { createForwarding, type Forwarding } from "./forwarding.ts";
@@ -248,7 +249,7 @@ function createPages(
         totals: await store.metadata.totals(),
         openUploads: await store.uploads.count(),
         repositories: busiest.filter(({ repository }) => mayRead(repository)),
-        collection: await store.metadata.collection.backlog(),
+        collection: await collectionFiguresOf(store),
         verifications: await store.metadata.verification.list(shownVerifications),
         lostBlobs: await store.metadata.verification.countLost(),
       };
@@ -256,6 +257,17 @@ function createPages(
         headers: { "content-type": metricsContentType },
       });
     },
+  };
+}
+
+async function collectionFiguresOf({
+  metadata: { collection },
+  collector,
+}: Store): Promise<CollectionFigures> {
+  return {
+    backlog: await collection.backlog(),
+    lastRuns: await collection.lastRuns(),
+    graceMs: collector.graceMs,
   };
 }
 

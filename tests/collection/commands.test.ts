@@ -28,6 +28,15 @@ afterAll(async () => {
 const gc = (...args: readonly string[]) =>
   runBerth(["gc", ...args], { env: { HOME: folder, DOCKER_CONFIG: folder } });
 
+/** What `/metrics` tells of collections, by name and labels. */
+async function metrics(): Promise<Record<string, number>> {
+  const text = await (await fetch(`${berth.url}/metrics`)).text();
+  const lines = text.split("\n").filter((line) => line.startsWith("berth_gc_"));
+  return Object.fromEntries(
+    lines.map((line) => line.split(" ")).map(([name, value]) => [name, Number(value)]),
+  );
+}
+
 const files = () => blobsOnDisk(berth.data);
 
 const remove = async (repository: string, digest: string) =>
@@ -57,7 +66,7 @@ describe("berth gc", () => {
     );
     for (const digest of image.blobs) expect(plan.stdout).toContain(digest);
     expect((await files()).toSorted()).toEqual(image.blobs.filter((each) => each !== config).toSorted());
-    expect((await gc("status", berth.host)).stdout).toContain("1 deleted manifest, the oldest since ");
+    expect((await gc("status", berth.host)).stdout).toContain("1 deleted manifest, the first was deleted ");
     const { id } = JSON.parse((await gc("run", berth.host, "--grace", "0s", "--json")).stdout);
     expect(await files()).toEqual([]);
     const { runs, total, removedManifests } = JSON.parse((await gc("status", berth.host, "--json")).stdout);
@@ -70,8 +79,10 @@ describe("berth gc", () => {
       exitCode: 1,
       stdout: `${layer}: is not here\n`,
     });
-    const metrics = await (await fetch(`${berth.url}/metrics`)).text();
-    expect(metrics).toContain(`\nberth_gc_bytes_total ${bytes}\n`);
+    expect(await metrics()).toMatchObject({
+      ...{ berth_gc_bytes_total: bytes, berth_gc_blobs_total: 3, berth_gc_manifests_total: 1 },
+      ...{ berth_gc_removed_manifests: 0, berth_gc_reviews: 0, berth_gc_files: 0, berth_gc_running: 0 },
+    });
   });
 
   test("run is not whole while somebody holds the store, which status tells", async () => {
@@ -79,11 +90,21 @@ describe("berth gc", () => {
     await remove("team/held", image.digest);
     const metadata = openSqliteMetadata(join(berth.data, "metadata.db"));
     const until = new Date(Date.now() + 60_000);
+    const before = await metrics();
+    expect(before.berth_gc_removed_manifests).toBe(1);
+    const due = (before.berth_gc_oldest_due_timestamp_seconds ?? 0) - Date.now() / 1000;
+    expect(due).toBeWithin(86_300, 86_401); // in a day, when it can no longer be brought back
     const hold = await metadata.collection.hold("backup to /backups", until);
     try {
       const run = await gc("run", berth.host, "--grace", "0s");
       expect(run).toMatchObject({ exitCode: 1, stdout: "Gave back 0 blobs, 0 bytes\n" });
       expect(run.stderr).toContain("(held)");
+      const during = await metrics();
+      expect(during.berth_gc_holds).toBe(1);
+      const ended = during['berth_gc_last_run_timestamp_seconds{outcome="held"}'] ?? 0;
+      expect(ended).toBeGreaterThan(during['berth_gc_last_run_timestamp_seconds{outcome="done"}'] ?? 0);
+      expect(Math.abs(ended - Date.now() / 1000)).toBeLessThan(60);
+      expect(during.berth_gc_last_run_duration_seconds).toBeLessThan(60);
       expect((await gc("status", berth.host)).stdout).toMatch(/held by {3,}backup to \/backups, until 20/);
     } finally {
       await metadata.collection.releaseHold(hold);

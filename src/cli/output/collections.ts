@@ -29,13 +29,17 @@ export function formatPlan(plan: PlanAnswer): string {
 }
 
 export function formatStatus(status: StatusAnswer, nowMs: number): string {
-  const { removedManifests, oldestRemoval, reviews, files, fileBytes, holds, total, runs } = status;
-  const since = oldestRemoval === undefined ? "" : `, the oldest since ${agoOf(oldestRemoval, nowMs)}`;
+  const { removedManifests, oldestRemoval, reviews, oldestReview, files, fileBytes, holds, total, runs } =
+    status;
+  const removed = oldestRemoval === undefined ? "" : `, the first was deleted ${agoOf(oldestRemoval, nowMs)}`;
+  const due = oldestReview === undefined ? "" : `, the first ${dueOf(oldestReview, nowMs)}`;
+  const upTo = (count: number, noun: string) =>
+    `${count < status.mostCounted ? "" : "at least "}${counted(count, noun)}`;
   const lines = [
-    ["can be brought back", `${counted(removedManifests, "deleted manifest")}${since}`],
+    ["can be brought back", `${upTo(removedManifests, "deleted manifest")}${removed}`],
     ["for", lengthOf(status.graceSeconds)],
-    ["to be reviewed", counted(reviews, "blob")],
-    ["to be removed", files === 0 ? "0 files" : `${counted(files, "file")}, ${formatSize(fileBytes)}`],
+    ["to be reviewed", `${upTo(reviews, "blob")}${due}`],
+    ["to be removed", `${upTo(files, "file")}${files === 0 ? "" : `, ${formatSize(fileBytes)}`}`],
     ["given back so far", formatFreed(total)],
     ...holds.map(({ holder, until }) => ["held by", `${holder}, until ${secondsOf(until)}`]),
   ];
@@ -70,6 +74,10 @@ const isPast = (at: string | undefined) => at === undefined || Date.parse(at) <=
 
 function agoOf(time: string, nowMs: number): string {
   return formatAge(nowMs - Date.parse(time));
+}
+
+function dueOf(time: string, nowMs: number): string {
+  return Date.parse(time) <= nowMs ? "with the next run" : `at ${secondsOf(time)}`;
 }
 
 function lengthOf(seconds: number): string {

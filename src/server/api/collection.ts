@@ -3,7 +3,7 @@ import { parseDigest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { explain } from "../../store/collection/explanation.ts";
 import { planCollection } from "../../store/collection/plan.ts";
-import type { CollectionRun } from "../../store/metadata/collection.ts";
+import { type CollectionRun, mostCounted } from "../../store/metadata/collection.ts";
 import type { Store } from "../../store/store.ts";
 import type { Collecting } from "../collection.ts";
 import { type Operation, operation } from "./operations.ts";
@@ -55,17 +55,20 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
         removedManifests: count.describe("Deleted manifests that can be brought back"),
         oldestRemoval: time.optional(),
         reviews: count.describe("Blobs that are reviewed when their time comes, in each repository"),
+        oldestReview: time.optional().describe("When the first of them is"),
         files: count.describe("Files that are to be removed"),
         fileBytes: count,
+        mostCounted: count.describe("None of these counts goes further"),
         holds: z.array(holdAnswer),
         total: z.object(collected).describe("What all runs gave back"),
         runs: z.array(runAnswer),
       }),
       need: () => ({ kind: "registry", action: "read" }),
       async run() {
-        const { oldestRemoval, holds, total, ...backlog } = await collection.backlog();
+        const { oldestRemoval, oldestReview, holds, total, ...backlog } = await collection.backlog();
         return {
-          ...{ ...backlog, total: { ...total }, graceSeconds: collector.graceMs / 1000 },
+          ...{ ...backlog, mostCounted, total: { ...total }, graceSeconds: collector.graceMs / 1000 },
+          ...(oldestReview ? { oldestReview: oldestReview.toISOString() } : {}),
           ...(oldestRemoval ? { oldestRemoval: oldestRemoval.toISOString() } : {}),
           holds: holds.map(({ holder, until }) => ({ holder, until: until.toISOString() })),
           runs: (await collection.listRuns(10)).map(toAnswer),

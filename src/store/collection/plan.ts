@@ -28,17 +28,20 @@ export async function planCollection(
   metadata: CollectionMetadata,
   rules: CollectionRules,
 ): Promise<CollectionPlan> {
-  // Those whose rows are gone already, and whose files are not.
-  const { files, fileBytes } = await metadata.backlog();
-  const waiting = await metadata.listRemovedFiles(mostNamed);
-  const first: PlannedBlob[] = waiting.map(({ digest, size }) => ({ digest, size }));
-  let [blobs, bytes] = [files, fileBytes];
+  const first: PlannedBlob[] = [];
+  let [blobs, bytes] = [0, 0];
   const seen = new Set<number>();
   const take = ({ digest, size }: PlannedBlob): void => {
     blobs++;
     bytes += size;
     if (first.length < mostNamed) first.push({ digest, size });
   };
+  // Those whose rows are gone already, and whose files are not.
+  for (let after: number | undefined = 0; after !== undefined; ) {
+    const waiting = await metadata.listRemovedFiles(pageSize, after);
+    for (const { digest, size } of waiting) take({ digest, size });
+    after = waiting.at(-1)?.id;
+  }
   for (let next: string | undefined = ""; next !== undefined; ) {
     const page = await metadata.listCandidates(rules, next, pageSize);
     for (const id of page.blobs) {

@@ -86,6 +86,8 @@ export interface CollectionBacklog {
   readonly oldestRemoval?: Date;
   /** Blobs of repositories, each counted once for each, that are reviewed when their time comes. */
   readonly reviews: number;
+  /** When the first of them is due. */
+  readonly oldestReview?: Date;
   /** Files that the metadata no longer name and that may still be there. */
   readonly files: number;
   readonly fileBytes: number;
@@ -94,7 +96,8 @@ export interface CollectionBacklog {
   readonly total: Collected;
 }
 
-export const mostCounted = 100_000;
+/** Few enough that counting takes less than a millisecond. */
+export const mostCounted = 10_000;
 
 /** A page of blobs that may have become unneeded, in an order of its own. */
 export interface CandidatePage {
@@ -138,6 +141,8 @@ export interface CollectionMetadata {
   getRun(id: number): Eventually<CollectionRun | undefined>;
   /** The latest runs, newest first. */
   listRuns(limit: number): Eventually<readonly CollectionRun[]>;
+  /** The run that goes on, and the last one of each outcome, in no order. */
+  lastRuns(): Eventually<readonly CollectionRun[]>;
 
   backlog(): Eventually<CollectionBacklog>;
   /** Whether a run would find something that it may do. Costs one look into each index. */

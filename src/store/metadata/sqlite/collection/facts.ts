@@ -135,16 +135,22 @@ function createBacklog({ prepare }: SqliteDatabase): () => Counts {
   const removed = count("removed_manifests");
   const reviews = count("blob_links INDEXED BY blob_links_queued WHERE queued = 1");
   const oldest = prepare<{ at: number | null }, []>("SELECT min(removed_at) AS at FROM removed_manifests");
-  const files = prepare<{ count: number; bytes: number | null }, []>(
-    "SELECT count(*) AS count, sum(size) AS bytes FROM removed_files",
+  const firstDue = prepare<{ at: number }, []>(
+    `SELECT held_until AS at FROM blob_links INDEXED BY blob_links_queued WHERE queued = 1
+     ORDER BY held_until LIMIT 1`,
+  );
+  const files = prepare<{ count: number; bytes: number | null }, [number]>(
+    "SELECT count(*) AS count, sum(size) AS bytes FROM (SELECT size FROM removed_files LIMIT ?)",
   );
   return () => {
     const removedAt = oldest.get()?.at ?? null;
-    const waiting = files.get();
+    const dueAt = firstDue.get()?.at ?? null;
+    const waiting = files.get(mostCounted);
     return {
       removedManifests: removed.get(mostCounted)?.count ?? 0,
       ...(removedAt === null ? {} : { oldestRemoval: new Date(removedAt) }),
       reviews: reviews.get(mostCounted)?.count ?? 0,
+      ...(dueAt === null ? {} : { oldestReview: new Date(dueAt) }),
       files: waiting?.count ?? 0,
       fileBytes: waiting?.bytes ?? 0,
     };

@@ -4,7 +4,7 @@ import type { SqliteDatabase } from "../database.ts";
 
 /** A run that says nothing for so long has ended with its process. */
 const silentMs = 60_000;
-/** How many runs are remembered. */
+/** How many runs are remembered, beside the last one of each outcome. */
 const remembered = 100;
 
 interface Row extends Collected {
@@ -23,7 +23,7 @@ export type CountCollected = (run: number, collected: Collected) => void;
 export interface Runs {
   readonly metadata: Pick<
     CollectionMetadata,
-    "startRun" | "endRun" | "interruptRuns" | "getRun" | "listRuns"
+    "startRun" | "endRun" | "interruptRuns" | "getRun" | "listRuns" | "lastRuns"
   >;
   readonly count: CountCollected;
   total(): Collected;
@@ -45,7 +45,10 @@ export function createRuns({ prepare, write }: SqliteDatabase): Runs {
     `INSERT INTO collection_runs (actor, grace, slot, started_at, alive_at) VALUES (?1, ?2, ?3, ?4, ?4)
      RETURNING id`,
   );
-  const trim = prepare<null, [number]>("DELETE FROM collection_runs WHERE id <= ?");
+  const lastIds = "SELECT max(id) FROM collection_runs GROUP BY outcome";
+  const trim = prepare<null, [number]>(
+    `DELETE FROM collection_runs WHERE id <= ? AND id NOT IN (${lastIds})`,
+  );
   const add = prepare<null, [number, number, number, number, number, number]>(
     `UPDATE collection_runs SET manifests = manifests + ?, links = links + ?, blobs = blobs + ?, bytes = bytes + ?,
        alive_at = ? WHERE id = ?`,
@@ -58,6 +61,7 @@ export function createRuns({ prepare, write }: SqliteDatabase): Runs {
   );
   const get = prepare<Row, [number]>(`SELECT ${columns} FROM collection_runs WHERE id = ?`);
   const list = prepare<Row, [number]>(`SELECT ${columns} FROM collection_runs ORDER BY id DESC LIMIT ?`);
+  const last = prepare<Row, []>(`SELECT ${columns} FROM collection_runs WHERE id IN (${lastIds})`);
   const total = prepare<Collected, []>("SELECT manifests, links, blobs, bytes FROM collection_totals");
 
   return {
@@ -81,6 +85,7 @@ export function createRuns({ prepare, write }: SqliteDatabase): Runs {
       endRun: (id, outcome) => write(() => void end.run(Date.now(), outcome, id)),
       getRun: (id) => toRun(get.get(id)),
       listRuns: (limit) => list.all(limit).flatMap((row) => toRun(row) ?? []),
+      lastRuns: () => last.all().flatMap((row) => toRun(row) ?? []),
     },
     count(run, { manifests, links, blobs, bytes }) {
       add.run(manifests, links, blobs, bytes, Date.now(), run);
