@@ -12,6 +12,7 @@ import { openMachine } from "../../setup/machine.ts";
 import type { Plan } from "../../setup/plan.ts";
 import { type ConfirmFingerprint, type Prepared, prepareClient, statusOf } from "../../setup/prepare.ts";
 import { runProgram } from "../../setup/programs.ts";
+import { hostsLifetimeMs, unawareOf, untilHostsAreRead } from "../../setup/settling.ts";
 import { undoneBy, undoSetup } from "../../setup/undo.ts";
 
 const operands = { registry: { value: "REGISTRY", completion: "registry" } } as const;
@@ -93,6 +94,7 @@ BuildKit, and the system, as far as they are installed. Nothing is changed unles
     const files = openFiles(root);
     const takeBack = await applyPlan(plan, { files, registry, run: runProgram });
     const status = await prove(prepared, root, takeBack);
+    if (root === "/") await settle(context, plan);
     return show(context, prepared, plan, status);
   },
 });
@@ -137,6 +139,16 @@ async function prove(prepared: Prepared, root: string, takeBack: () => Promise<v
   }
 }
 
+/** Waits for programs that run already, so that it works when this ends. */
+async function settle({ stderr, signal }: ClientContext, plan: Plan): Promise<void> {
+  const names = unawareOf(plan);
+  if (names.length === 0) return;
+  stderr.write(
+    `Waiting ${hostsLifetimeMs / 1000} s, until what runs (${names.join(", ")}) looks at /etc/hosts again\n`,
+  );
+  await untilHostsAreRead(signal);
+}
+
 /** @param status of the proof; absent when nothing was done */
 function show({ flags, stdout }: ClientContext, prepared: Prepared, plan: Plan, status?: number): number {
   const { target, found, scheme, authority } = prepared;
@@ -159,7 +171,7 @@ function show({ flags, stdout }: ClientContext, prepared: Prepared, plan: Plan, 
   if (authority !== undefined)
     stdout.write(`Its authority has the fingerprint ${fingerprintOf(authority)}\n`);
   else if (scheme === "https") stdout.write("This machine trusts its authority already\n");
-  if (plan.files.length === 0) stdout.write("Nothing has to change\n");
+  if (plan.files.length + plan.commands.length === 0) stdout.write("Nothing has to change\n");
   if (isDone) stdout.write(describePlan(plan, ["wrote", "ran"]));
   else
     stdout.write(
