@@ -1,12 +1,21 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { chmod, mkdir, readdir, rm, symlink } from "node:fs/promises";
 import { join } from "node:path";
+import { recordPath } from "../../src/cli/setup/record.ts";
+import { parseRegistryName } from "../../src/oci/references.ts";
 import { issueCertificate, makeServerKey } from "../../src/server/tls/authority.ts";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
 import { parseTlsNames } from "../../src/server/tls/names.ts";
-import { type CommandLineOptions, runBerth } from "../fixtures/command-lines.ts";
-import { makeTemporaryFolder } from "../fixtures/processes.ts";
+import {
+  berthProgram,
+  type CommandLineOptions,
+  mayBeNobody,
+  runBerth,
+  startBerthAsNobody,
+} from "../fixtures/command-lines.ts";
+import { attempt, makeTemporaryFolder } from "../fixtures/processes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
+import { isAvailable } from "../programs.ts";
 
 setDefaultTimeout(30_000);
 
@@ -19,6 +28,7 @@ let fingerprint: string;
 
 beforeAll(async () => {
   folder = await makeTemporaryFolder();
+  await chmod(folder, 0o755);
   ({ fingerprint } = await setUpLocalTls(join(folder, "tls"), parseTlsNames([name])));
   [secure, plain] = await Promise.all([
     startBerth({ args: ["--tls-folder", join(folder, "tls")] }),
@@ -191,4 +201,55 @@ describe("berth setup client", () => {
     const wrong = await setUp(registryOf(secure), [...here, "--fingerprint", "12"]);
     expect(wrong.exitCode).toBe(2);
   });
+
+  test.skipIf(!isAvailable("strace"))(
+    "setup client that is killed as it changes files is put right by the next one, and taken back",
+    async () => {
+      const registry = registryOf(secure);
+      await mkdir(join(root, "var", "lib"), { recursive: true });
+      const before = await state();
+      const command = ["setup", "client", registry, ...here, "--fingerprint", fingerprint, "--root", root];
+      const killAt = async (renaming: number) => {
+        const at = ["-e", "trace=/rename", "-e", `inject=/rename:signal=KILL:when=${renaming}`];
+        const berth = [process.execPath, berthProgram, ...command];
+        expect((await attempt("strace", ["-f", "-qq", ...at, ...berth])).exitCode).toBe(-1);
+        expect(await state()).not.toEqual(before);
+      };
+      await killAt(1); // of the record: nothing is known of it
+      expect((await setUp(registry, ["--undo"])).stderr).toContain("nothing was set up");
+      expect(await state()).toEqual(before);
+      await killAt(2); // of the hosts file
+      expect(await read("/etc/hosts")).toBe("127.0.0.1\tlocalhost\n");
+      expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
+      expect(await state()).toEqual(before);
+      await killAt(3);
+      expect(await setUp(registry, [...here, "--fingerprint", fingerprint])).toMatchObject({ exitCode: 0 });
+      expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
+      expect(await state()).toEqual(before);
+    },
+  );
+
+  test.skipIf(!mayBeNobody)(
+    "setup client names at once all that a user who is not root may not write",
+    async () => {
+      await mkdir(join(root, "var", "lib", "berth-setup"), { recursive: true });
+      const [registry, before] = [registryOf(secure), await state()];
+      const args = ["setup", "client", registry, "--root", root];
+      const refused = await startBerthAsNobody(...args, ...here, "--fingerprint", fingerprint);
+      expect(refused.exitCode).toBe(1);
+      const paths = ["docker", "containers"].map((engine) => `/etc/${engine}/certs.d/${registry}/ca.crt`);
+      expect(refused.stderr).toContain(
+        `cannot change ${[recordPath(parseRegistryName(registry)), "/etc/hosts", ...paths].join(", ")}: not allowed: run it as root, with sudo: ` +
+          "nothing was changed",
+      );
+      expect(await state()).toEqual(before);
+      await setUp(registry, [...here, "--fingerprint", fingerprint]);
+      const [done, undone] = [await state(), await startBerthAsNobody(...args, "--undo")];
+      expect(undone).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("run it as root, with sudo"),
+      });
+      expect(await state()).toEqual(done);
+    },
+  );
 });
