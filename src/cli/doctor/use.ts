@@ -65,8 +65,12 @@ export const pullCheck: Check = {
       await remote.resolveTag(repository, tag, { signal });
       return { state: "fine", says: `${name}:${tag} may be pulled`, facts };
     } catch (error) {
-      if (isRegistryError(error, "NAME_UNKNOWN"))
-        return { state: "fine", says: `${name} is not there yet`, facts };
+      if (isRegistryError(error, "NAME_UNKNOWN")) {
+        if (login === undefined) return { state: "fine", says: `${name} is not there yet`, facts };
+        // A registry does not tell who may not see a repository that there is one.
+        const says = `${name} is not there yet, or may not be seen with this login`;
+        return { state: "note", says, ...grant(registry, login, "reader", name), facts };
+      }
       if (!isRefusal(error)) throw error;
       return {
         state: "wrong",
