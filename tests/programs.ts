@@ -51,6 +51,9 @@ interface OptionalProgram {
 
 /** Programs of Debian's unstable suite, used where they can be had; nobody misses them elsewhere. */
 const optionalPrograms = {
+  // In no suite of Debian: for machines that have them.
+  buildkitd: { packages: [], needsRoot: true },
+  buildctl: { packages: [], needsRoot: false },
   crane: { packages: ["crane"], needsRoot: false },
   oras: { packages: ["oras"], needsRoot: false },
   "docker-buildx": {

@@ -209,20 +209,27 @@ describe("berth setup client", () => {
       await mkdir(join(root, "var", "lib"), { recursive: true });
       const before = await state();
       const command = ["setup", "client", registry, ...here, "--fingerprint", fingerprint, "--root", root];
-      const killAt = async (renaming: number) => {
-        const at = ["-e", "trace=/rename", "-e", `inject=/rename:signal=KILL:when=${renaming}`];
+      const killAt = async (path: string) => {
+        const at = [
+          "-P",
+          `${join(root, path)}.berth-setup`,
+          "-e",
+          "trace=/rename",
+          "-e",
+          "inject=/rename:signal=KILL",
+        ];
         const berth = [process.execPath, berthProgram, ...command];
         expect((await attempt("strace", ["-f", "-qq", ...at, ...berth])).exitCode).toBe(-1);
         expect(await state()).not.toEqual(before);
       };
-      await killAt(1); // of the record: nothing is known of it
+      await killAt(recordPath(parseRegistryName(registry))); // nothing is known of it
       expect((await setUp(registry, ["--undo"])).stderr).toContain("nothing was set up");
       expect(await state()).toEqual(before);
-      await killAt(2); // of the hosts file
+      await killAt("/etc/hosts");
       expect(await read("/etc/hosts")).toBe("127.0.0.1\tlocalhost\n");
       expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
       expect(await state()).toEqual(before);
-      await killAt(3);
+      await killAt(`/etc/containers/certs.d/${registry}/ca.crt`);
       expect(await setUp(registry, [...here, "--fingerprint", fingerprint])).toMatchObject({ exitCode: 0 });
       expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
       expect(await state()).toEqual(before);

@@ -1,4 +1,5 @@
-import { connect } from "node:net";
+import { createSocket } from "node:dgram";
+import { connect, isIPv6 } from "node:net";
 import { addressesOf } from "../reach/addresses.ts";
 import { asRoot, type Check, type Facts, type Result } from "./checks.ts";
 
@@ -64,7 +65,19 @@ export const portCheck: Check = {
 };
 
 /** Resolves to the code of what went wrong; `undefined` when a connection was made. */
-function tryConnection(host: string, port: number): Promise<string | undefined> {
+async function tryConnection(host: string, port: number): Promise<string | undefined> {
+  const begun = performance.now();
+  const code = await connectionFault(host, port);
+  // Bun says so of every connection that fails: tell a machine that refuses from one that is not there.
+  if (code !== "ECONNREFUSED") return code;
+  if (!(await hasRoute(host, port))) return "ENETUNREACH";
+  return performance.now() - begun < longestRefusalMs ? code : "EHOSTUNREACH";
+}
+
+/** Who refuses does it at once; whether there is a machine at all is asked for about 3 s. */
+const longestRefusalMs = 1500;
+
+function connectionFault(host: string, port: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect({ host, port });
     const end = (code?: string): void => {
@@ -74,5 +87,18 @@ function tryConnection(host: string, port: number): Promise<string | undefined> 
     socket.setTimeout(connectTimeoutMs, () => end("no answer"));
     socket.once("connect", () => end());
     socket.once("error", (error: NodeJS.ErrnoException) => end(error.code ?? error.message));
+  });
+}
+
+/** Whether this machine knows a way to an address: connecting a datagram socket looks for one, and sends nothing. */
+function hasRoute(address: string, port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = createSocket(isIPv6(address) ? "udp6" : "udp4");
+    const end = (error?: unknown): void => {
+      resolve(error === undefined || error === null);
+      socket.close();
+    };
+    socket.once("error", end);
+    socket.connect(port, address, end);
   });
 }
