@@ -31,6 +31,7 @@ const programs = {
   ip: { packages: ["iproute2"], purposes: ["tests"], needsRoot: true },
   pebble: { packages: ["pebble"], purposes: ["tests"], needsRoot: true },
   curl: { packages: ["curl"], purposes: ["tests"], needsRoot: false },
+  trust: { packages: ["p11-kit"], purposes: ["tests"], needsRoot: true },
   bash: { packages: ["bash"], purposes: ["tests"], needsRoot: false },
   zsh: { packages: ["zsh"], purposes: ["tests"], needsRoot: false },
   fish: { packages: ["fish"], purposes: ["tests"], needsRoot: false },

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, mkdir, readdir, rm, symlink } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { recordPath } from "../../src/cli/setup/record.ts";
 import { parseRegistryName } from "../../src/oci/references.ts";
 import { issueCertificate, makeServerKey } from "../../src/server/tls/authority.ts";
@@ -201,6 +201,56 @@ describe("berth setup client", () => {
     const wrong = await setUp(registryOf(secure), [...here, "--fingerprint", "12"]);
     expect(wrong.exitCode).toBe(2);
   });
+
+  const bundle = "/etc/ssl/certs/ca-certificates.crt";
+  test.each([
+    ["Debian", "/usr/sbin/update-ca-certificates", "/usr/local/share/ca-certificates", "crt", bundle],
+    [
+      "Alpine",
+      "/usr/sbin/update-ca-certificates",
+      "/usr/local/share/ca-certificates",
+      "crt",
+      "/etc/ssl/cert.pem",
+    ],
+    [
+      "Fedora",
+      "/usr/bin/update-ca-trust",
+      "/etc/pki/ca-trust/source/anchors",
+      "pem",
+      "/etc/pki/tls/certs/ca-bundle.crt",
+    ],
+    ["Arch", "/usr/bin/update-ca-trust", "/etc/ca-certificates/trust-source/anchors", "crt", bundle],
+    [
+      "openSUSE",
+      "/usr/sbin/update-ca-certificates",
+      "/etc/pki/trust/anchors",
+      "pem",
+      "/etc/ssl/ca-bundle.pem",
+    ],
+  ])(
+    "setup client puts the authority where %s looks for it, until its list has it",
+    async (_, program, anchors, ending, list) => {
+      const registry = registryOf(secure);
+      await put(program, "");
+      await mkdir(join(root, anchors), { recursive: true });
+      await put("/var/extracted.pem", "# made by a program\n");
+      await mkdir(dirname(join(root, list)), { recursive: true });
+      await symlink("/var/extracted.pem", join(root, list)); // as Fedora has it: seen from there
+      const before = await state();
+      const wanted = [...here, "--engine", "system", "--fingerprint", fingerprint];
+      const told = `not run, because of --root: ${basename(program)}\n`;
+      expect((await setUp(registry, wanted)).stdout).toContain(told);
+      const file = `${anchors}/berth-${registry.replace(":", "_")}.${ending}`;
+      const authority = await Bun.file(join(folder, "tls", "authority.pem")).text();
+      expect((await read(file)).trim()).toBe(authority.trim());
+      expect((await setUp(registry, wanted)).stdout).toContain(told);
+      await put("/var/extracted.pem", authority);
+      expect((await setUp(registry, wanted)).stdout).not.toContain("not run");
+      await put("/var/extracted.pem", "# made by a program\n");
+      expect((await setUp(registry, ["--undo"])).exitCode).toBe(0);
+      expect(await state()).toEqual(before);
+    },
+  );
 
   test.skipIf(!isAvailable("strace"))(
     "setup client that is killed as it changes files is put right by the next one, and taken back",

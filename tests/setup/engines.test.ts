@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
 import { parseTlsNames } from "../../src/server/tls/names.ts";
 import { type DockerEngine, startDockerEngine } from "../fixtures/docker-engine.ts";
@@ -166,6 +166,31 @@ describe.skipIf(!isAvailable("ip", "openssl"))("what engines do is what doctor s
         expect(await readFile(etc("containerd/config.toml"), "utf8")).toBe(made);
         await rm(etc("containerd/config.toml"));
       }
+    },
+  );
+
+  test.skipIf(!isAvailable("trust"))(
+    "the program that makes the list of authorities on Fedora and Arch takes the one that setup client put there",
+    async () => {
+      const root = join(network.folder, "fedora");
+      const anchors = join(root, "etc", "pki", "ca-trust", "source", "anchors");
+      await mkdir(anchors, { recursive: true });
+      await mkdir(etc("pkcs11/modules"), { recursive: true });
+      await Bun.write(join(root, "usr", "bin", "update-ca-trust"), "");
+      await client(...how, "--root", root, "--engine", "system");
+      const module = `module: p11-kit-trust.so\ntrust-policy: yes\nx-init-reserved: paths='${dirname(anchors)}'\n`;
+      await writeFile(etc("pkcs11/modules/p11-kit-trust.module"), module);
+      const list = join(network.folder, "list.pem");
+      const extract = [
+        "extract",
+        "--format=pem-bundle",
+        "--filter=ca-anchors",
+        "--purpose=server-auth",
+        list,
+      ];
+      await network.client.run([programPath("trust"), ...extract]);
+      const authority = await readFile(join(network.folder, "data", "tls", "authority.pem"), "utf8");
+      expect((await readFile(list, "utf8")).replaceAll(/^#.*$/gm, "").trim()).toBe(authority.trim());
     },
   );
 
