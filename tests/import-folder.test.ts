@@ -245,6 +245,47 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
     });
   });
 
+  test("import beside pushes to the old registry takes what is whole, and the rest the next time", async () => {
+    const data = join(folder, "beside");
+    const busy = parseRepositoryName("busy");
+    const client = createClient(old.host);
+    let isPushing = true;
+    const pushing = (async () => {
+      for (let version = 0; version < 20; version++) {
+        const layers = [bytesFor(100 + version, large)];
+        await pushImage(client, busy, {
+          layers,
+          config: { version },
+          tags: [tag(`v${version}`), tag("moving")],
+        });
+      }
+      isPushing = false;
+    })();
+    let runs = 0;
+    for (; isPushing; runs++) {
+      const { report } = await importJson(source, "--data", data, "--repository", "busy");
+      for (const { where, message } of report.faults) {
+        expect(`${where}: ${message}`).toMatch(
+          /^busy.*: (.* is missing in the source|.* is damaged in the source|busy has no)/,
+        );
+      }
+    }
+    await pushing;
+    expect(runs).toBeGreaterThan(1);
+    const { exitCode, report } = await importJson(source, "--data", data, "--repository", "busy");
+    expect([exitCode, report.faults]).toEqual([0, []]);
+    await withStore(data, async ({ registry }) => {
+      const names = (await client.listTags(busy)).items;
+      expect((await registry.listTags(busy)).items).toEqual(names);
+      for (const name of names) {
+        expect((await registry.getTag(busy, name)).bytes).toEqual((await client.getTag(busy, name)).bytes);
+      }
+    });
+    client.close();
+    expect(await runBerth(["verify", "--data", data])).toMatchObject({ exitCode: 0 });
+    await rm(join(source, "docker/registry/v2/repositories/busy"), { recursive: true });
+  });
+
   test("import brings a data folder into a registry on another machine too", async () => {
     const berth = await startBerth();
     try {

@@ -46,15 +46,18 @@ export async function fetchManifest(
     },
     options,
   );
-  const { bytes } = answer;
+  const { bytes, headers } = answer;
   if (bytes.byteLength > maxManifestSize) {
     throw new RegistryError(
       "MANIFEST_TOO_LARGE",
       `cannot ${action}: it has ${bytes.byteLength} bytes, the most is ${maxManifestSize}`,
     );
   }
+  const type = bareMediaType(headers.get("content-type") ?? "");
+  if (isSchema1Type(type)) parseManifest(bytes, type); // refuses it: its digest is of a part of its bytes
   const digest = verifiedDigest(answer, reference, action);
-  return { descriptor: { mediaType: mediaTypeOf(answer), digest, size: bytes.byteLength }, bytes };
+  const mediaType = genericTypes.includes(type) ? parseManifest(bytes, type).mediaType : type;
+  return { descriptor: { mediaType, digest, size: bytes.byteLength }, bytes };
 }
 
 /** The digest that was asked for, or told, or else is computed. */
@@ -63,11 +66,6 @@ function verifiedDigest(answer: Answer, reference: Tag | Digest, action: string)
   const found = digestOf(answer.bytes, expected && algorithmOf(expected));
   if (expected === undefined || expected === found) return found;
   throw new RegistryError("DIGEST_INVALID", `cannot ${action}: the bytes that came have the digest ${found}`);
-}
-
-function mediaTypeOf({ bytes, headers }: Answer): string {
-  const type = bareMediaType(headers.get("content-type") ?? "");
-  return genericTypes.includes(type) || isSchema1Type(type) ? parseManifest(bytes, type).mediaType : type;
 }
 
 /** As {@link fetchManifest}, for the descriptor alone: by HEAD, where its answer says enough. */
