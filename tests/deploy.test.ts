@@ -6,7 +6,6 @@ import { loadSettings } from "../src/server/settings.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
 import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
-import { missingOf, pushImage } from "./fixtures/pushes.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
 setDefaultTimeout(60_000);
@@ -21,69 +20,6 @@ afterAll(() => rm(folder, { recursive: true }));
 
 // biome-ignore lint/suspicious/noExplicitAny: safe: each test says what it expects of a document, at any depth
 type Tree = any;
-
-describe("deploy/systemd/berth.service", () => {
-  const unit = join(deploy, "systemd", "berth.service");
-  const analyze = (...args: readonly string[]) =>
-    succeed(programPath("systemd-analyze"), ["--no-pager", ...args]);
-
-  test.skipIf(!isAvailable("systemd-analyze"))("systemd understands all of it", async () => {
-    const checked = join(folder, "berth.service");
-    await writeFile(
-      checked,
-      (await readFile(unit, "utf8")).replaceAll("/usr/local/bin/berth", process.execPath),
-    );
-    expect(await analyze("verify", checked)).toBe("");
-  });
-
-  test.skipIf(!isAvailable("systemd-analyze"))(
-    "systemd finds little that it could be kept from",
-    async () => {
-      await analyze("security", "--offline=true", "--threshold=15", unit);
-    },
-  );
-
-  // The filter itself needs a systemd that runs; what it refuses, a tracer refuses here.
-  test.skipIf(!isAvailable("systemd-analyze", "strace"))(
-    "Berth does its work without the system calls that it refuses",
-    async () => {
-      const groups = new Map<string, readonly string[]>();
-      const callsOf = async (group: string): Promise<readonly string[]> => {
-        const known = groups.get(group);
-        if (known) return known;
-        const lines = (await analyze("syscall-filter", group)).split("\n").slice(1);
-        const names = lines.map((line) => line.trim()).filter((line) => line !== "" && !line.startsWith("#"));
-        const calls = await Promise.all(names.map((name) => (name.startsWith("@") ? callsOf(name) : [name])));
-        groups.set(group, calls.flat());
-        return calls.flat();
-      };
-      const filters = (await readFile(unit, "utf8")).match(/^SystemCallFilter=.*/gm) ?? [];
-      expect(filters).toEqual([
-        "SystemCallFilter=@system-service",
-        "SystemCallFilter=~@privileged @resources",
-      ]);
-      const refused = new Set((await Promise.all(["@privileged", "@resources"].map(callsOf))).flat());
-      const service = new Set(await callsOf("@system-service"));
-      const missing = (await callsOf("@known")).filter((name) => refused.has(name) || !service.has(name));
-      const calls = missing.map((name) => `?${name}`).join(",");
-      const tracing = ["-f", "--seccomp-bpf", "-qqq", "-o", join(folder, "trace"), "-e", "signal=none"];
-      const serve = ["serve", "--listen", "127.0.0.1:0", "--data", join(folder, "traced"), "--workers", "2"];
-      const refusing = ["-e", `trace=${calls}`, "-e", `inject=${calls}:error=EPERM`];
-      const program = [...tracing, ...refusing, process.execPath, berthProgram, ...serve];
-      const strace = startProcess(programPath("strace"), program);
-      try {
-        const [, url = ""] = await strace.waitForOutput(/listens on (\S+)/);
-        const image = await pushImage(url, "traced/app", "1", [1000, 300_000]);
-        expect(await missingOf(url, image)).toEqual([]);
-        const traced = await readFile(`/proc/${strace.pid}/task/${strace.pid}/children`, "utf8");
-        process.kill(Number(traced.trim()), "SIGTERM");
-        expect(await strace.exited).toBe(0);
-      } finally {
-        await strace.stop();
-      }
-    },
-  );
-});
 
 describe.skipIf(!isAvailable("docker-compose"))("deploy/compose", () => {
   const configOf = async (file: string): Promise<Tree> => {

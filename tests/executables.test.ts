@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { buildExecutable } from "./fixtures/executables.ts";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 
-const root = join(import.meta.dir, "..");
 const platform = `${process.platform}-${process.arch}`;
 const isMade = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"].includes(platform);
 /** The digest of no bytes. */
@@ -15,9 +15,7 @@ describe.skipIf(!isMade)("npm run executables", () => {
 
   beforeAll(async () => {
     folder = await makeTemporaryFolder();
-    const script = `import("${root}/bin/executables.mjs").then((made) => made.buildExecutable("${platform}", "${folder}"))`;
-    await succeed("node", ["--eval", script]);
-    berth = join(folder, `berth-${platform}`);
+    berth = await buildExecutable(platform, folder);
   }, 60_000);
   afterAll(() => rm(folder, { recursive: true, force: true }));
 

@@ -27,6 +27,7 @@ async function run({ settings, slot, slots }: WorkerOrder): Promise<void> {
     });
     const stop = (): void => void server.stop().then(() => process.exit(0));
     process.once("SIGTERM", stop);
+    process.on("SIGTERM", () => {}); // a service manager may tell everybody, and then the supervisor does again
     // The supervisor was killed, and its lock on the data went with it: another may start at once.
     process.once("disconnect", () => process.exit(1));
     process.on("SIGINT", () => {}); // a terminal sends it to everybody; the supervisor decides
