@@ -1,8 +1,8 @@
 import { isLoopback, type Settings } from "./settings.ts";
 
-/** Who gets in: everybody, to pull or also to push; or accounts, where `publicPull` lets everybody pull everything. */
+/** Who gets in: everybody, to pull and push; or accounts, where `publicPull` lets everybody pull everything. */
 export type AccessMode =
-  | { readonly kind: "open"; readonly open: "pull" | "push" }
+  | { readonly kind: "open" }
   | { readonly kind: "accounts"; readonly publicPull: boolean };
 
 /**
@@ -11,10 +11,9 @@ export type AccessMode =
  */
 export function accessModeOf(settings: Settings, hasAccounts: boolean): AccessMode {
   const { open } = settings.access;
-  if (open === "push") return { kind: "open", open };
-  if (open === "pull") return hasAccounts ? { kind: "accounts", publicPull: true } : { kind: "open", open };
+  if (open === "push") return { kind: "open" };
+  if (open === "pull") return { kind: "accounts", publicPull: true }; // somebody has to push what the others pull
   const wantsAccounts = hasAccounts || settings.access.htpasswd !== undefined;
-  if (open === undefined && !wantsAccounts && isLoopback(settings.listen))
-    return { kind: "open", open: "push" };
+  if (open === undefined && !wantsAccounts && isLoopback(settings.listen)) return { kind: "open" };
   return { kind: "accounts", publicPull: false };
 }

@@ -3,7 +3,6 @@ import type { Registry } from "../registry/registry.ts";
 import type { Eventually } from "../store/metadata/eventually.ts";
 import type { Authorize } from "./api/operations.ts";
 import type { Connection } from "./context.ts";
-import { readOnly } from "./read-only.ts";
 import type { Route, RouteKind } from "./routes.ts";
 
 /** A registry as one caller may use it. */
@@ -39,20 +38,13 @@ export interface FinishedRequest {
   readonly failure: unknown;
 }
 
-/** Lets everybody in: to pull, or to pull and push. */
-export function openGate(registry: Registry, open: "pull" | "push"): Gate {
-  const entry: Entry = { registry: open === "pull" ? readOnly(registry) : registry, actor: "anonymous" };
+/** Lets everybody in, to pull and push. */
+export function openGate(registry: Registry): Gate {
+  const entry: Entry = { registry, actor: "anonymous" };
   return {
     admit: () => entry,
     authorize(_request, need) {
       if (need.kind === "login") throw noAccounts();
-      const reads = need.kind === "nothing" || ("action" in need && ["read", "pull"].includes(need.action));
-      if (open === "pull" && !reads) {
-        throw new RegistryError(
-          "DENIED",
-          "this registry is open for pulling only: it was started with --open=pull",
-        );
-      }
       return { actor: "anonymous", mayRead: () => true };
     },
     refusalHeaders: () => ({}),

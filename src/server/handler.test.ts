@@ -8,7 +8,7 @@ import { createMetrics } from "./metrics.ts";
 
 test("createHandler lets a body come slowly, and a connection not stay idle for ever behind it", async () => {
   const handle = createHandler({
-    gate: openGate(createMemoryRegistry(), "push"),
+    gate: openGate(createMemoryRegistry()),
     pages: {},
     api: async () => new Response(),
     latestOf: async () => undefined,

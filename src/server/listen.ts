@@ -27,10 +27,12 @@ const pollMs = 20;
 /** How often certificate files are looked at. */
 const certificateCheckMs = 5000;
 
-/** Listens; with TLS, follows changes of the certificate files. @throws SettingsError; RegistryError UNAVAILABLE */
+/**
+ * Listens; with TLS, follows changes of the certificate files. With TLS it takes no notice of who else has the port.
+ * @throws SettingsError; RegistryError UNAVAILABLE
+ */
 export function listen(options: ListenOptions): Listener {
   const { settings, log } = options;
-  if (settings.tls && !options.shared) probePort(settings);
   let current = open(options, portOf(settings));
   const port = current.port ?? portOf(settings);
   /** Listeners that another took the place of, with requests under way perhaps. */
@@ -70,10 +72,14 @@ export function listen(options: ListenOptions): Listener {
 }
 
 /**
- * Fails when something listens on the port, which a shared listener would not notice. Resolves port 0 to a free one.
- * @throws RegistryError UNAVAILABLE
+ * Looks at what would keep a server from listening, before anything is begun: a certificate that nobody here renews, and
+ * something that listens on the port, which a shared listener would not notice.
+ * @returns the port, a free one for 0
+ * @throws SettingsError; RegistryError UNAVAILABLE
  */
-export function probePort(settings: Settings): number {
+export function requireListening(settings: Settings): number {
+  const { tls } = settings;
+  if (tls && tls.folder === undefined && !tls.acme) readServerCertificate(tls);
   const probe = serve({ ...where(settings, portOf(settings)), fetch: () => emptyResponse(503, {}) });
   const port = probe.port ?? portOf(settings);
   probe.stop(true);

@@ -1,6 +1,6 @@
-import { networkInterfaces } from "node:os";
 import type makeMdns from "multicast-dns";
 import type { Log } from "./log.ts";
+import { ownAddresses } from "./own-addresses.ts";
 import type { Settings } from "./settings.ts";
 
 type Mdns = ReturnType<typeof makeMdns>;
@@ -62,11 +62,4 @@ export function startAnnouncing(
 /** Names compare without regard to case. */
 function isFor({ name, type }: { readonly name: string; readonly type: string }, own: string): boolean {
   return name.toLowerCase() === own.toLowerCase() && (type === "A" || type === "ANY");
-}
-
-/** Of the networks that this machine is in. */
-export function ownAddresses(): readonly string[] {
-  return Object.values(networkInterfaces()).flatMap((list = []) =>
-    list.filter(({ family, internal }) => family === "IPv4" && !internal).map(({ address }) => address),
-  );
 }

@@ -17,12 +17,13 @@ import { createForwarding, type Forwarding } from "./forwarding.ts";
 import { type Gate, openGate } from "./gate.ts";
 import { createHandler, type Pages } from "./handler.ts";
 import { createLatestFallback } from "./latest-fallback.ts";
-import { listen } from "./listen.ts";
+import { listen, requireListening } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
 import { startAnnouncing } from "./mdns.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
 import type { Settings } from "./settings.ts";
-import { authorityPages, startRenewal } from "./tls/renewal.ts";
+import type { Starting } from "./tls/first-order.ts";
+import { authorityPages, prepareTls, startRenewal } from "./tls/renewal.ts";
 import { startVerifying } from "./verifying.ts";
 import { createVersionIndexing } from "./version-indexing.ts";
 
@@ -51,6 +52,8 @@ export interface ServerOptions {
   readonly collect?: () => Promise<readonly Snapshot[]>;
   /** Shows the first administrator; of several workers, the supervisor makes it. */
   readonly announce?: Announce;
+  /** Who waits for the start of this one process; of several workers, the supervisor prepares it. */
+  readonly starting?: Starting;
 }
 
 const sweepMs = 10 * 60_000;
@@ -75,12 +78,14 @@ async function closeAll(closing: Closing): Promise<void> {
 }
 
 async function compose(
-  { settings, slot = 0, slots = 1, collect, announce }: ServerOptions,
+  { settings, slot = 0, slots = 1, collect, announce, starting }: ServerOptions,
   closing: Closing,
 ): Promise<ServerProcess> {
+  if (slots === 1) requireListening(settings); // of several, the supervisor does
   const log = await createLog(settings["log-level"]);
   const lock = slots === 1 ? await lockFolder(settings.data) : undefined; // of several, the supervisor has it
   closing.push(() => lock?.release());
+  if (starting) await prepareTls(settings.tls, starting);
   const tagging = createTagging(settings.tags);
   const store = await openStore({
     folder: settings.data,
@@ -152,7 +157,7 @@ async function compose(
     feed.close,
     () => clearInterval(flushing),
     () => clearInterval(sweep),
-    () => clearInterval(renewing),
+    () => renewing?.stop(),
     () => announcing?.stop(),
   );
   return {
@@ -191,7 +196,7 @@ async function openAccess(
   const mode = accessModeOf(settings, await store.metadata.access.hasAccounts());
   const { quotas } = settings;
   const registry = quotas.length > 0 ? limitStorage(store.registry, quotas, store.metadata) : store.registry;
-  if (mode.kind === "open") return { gate: openGate(registry, mode.open) };
+  if (mode.kind === "open") return { gate: openGate(registry) };
   if (announce) await ensureAdministrator(store.metadata.access, settings, process.env, announce);
   const { composeAccess } = await import("./access.ts");
   const access = await composeAccess({

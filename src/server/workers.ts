@@ -3,11 +3,13 @@ import { lockFolder } from "../store/lock.ts";
 import { openSqliteMetadata } from "../store/metadata/sqlite/sqlite.ts";
 import { accessModeOf } from "./access-mode.ts";
 import { type Announce, ensureAdministrator } from "./first-administrator.ts";
-import { probePort } from "./listen.ts";
+import { requireListening } from "./listen.ts";
 import { createLog } from "./log.ts";
 import type { Snapshot } from "./metrics.ts";
 import type { RunningServer } from "./server.ts";
 import { type Settings, SettingsError } from "./settings.ts";
+import type { Starting } from "./tls/first-order.ts";
+import { prepareTls } from "./tls/renewal.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
 type Child = ReturnType<typeof Bun.spawn>;
@@ -40,10 +42,12 @@ export async function startWorkers(
   settings: Settings,
   slots: number,
   announce: Announce,
+  starting: Starting,
 ): Promise<RunningServer> {
   const log = await createLog(settings["log-level"]);
+  const port = requireListening(settings);
   const lock = await lockFolder(settings.data);
-  const port = probePort(settings);
+  await prepareTls(settings.tls, starting);
   const access = await prepareAccess(settings, announce);
   const fixed = { ...settings, listen: settings.listen.replace(/:\d+$/, `:${port}`) };
   const children: (Child | undefined)[] = [];

@@ -144,12 +144,17 @@ describe("berth setup client", () => {
   });
 
   test.each([
-    ["expired", [name], 100, /it expired on .*: run berth setup server registry\.berth\.test on the server/],
+    [
+      "expired",
+      [name],
+      100,
+      /it expired on .*: run berth setup server --add registry\.berth\.test on the server/,
+    ],
     [
       "for another name",
       ["other.test"],
       0,
-      /is for other\.test, not for registry\.berth\.test: .*: run berth setup server registry\.berth\.test/,
+      /is for other\.test, not for registry\.berth\.test: .*: run berth setup server --add registry\.berth\.test/,
     ],
   ])(
     "setup client refuses a certificate that is %s, and changes nothing",

@@ -10,6 +10,7 @@ import { mayMount } from "../fixtures/disks.ts";
 import { smallLayers } from "../fixtures/images.ts";
 import { writeLayout } from "../fixtures/layouts.ts";
 import { makeTemporaryFolder, succeed } from "../fixtures/processes.ts";
+import { pushImage } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
 import { serveReplies } from "../fixtures/reply-servers.ts";
 
@@ -104,8 +105,12 @@ describe("berth doctor", () => {
     const berth = await serve("--open=none");
     const { of } = await examine(berth.host);
     expect(of("login")).toMatchObject({ state: "wrong", mend: `berth login ${berth.host}` });
-    const readOnly = await serve("--open=pull");
+    const readOnly = await startBerthWithAccounts({ args: ["--open=pull"] });
+    opened.push(readOnly);
+    await pushImage(readOnly.url, "team/app", "1", [100], readOnly.admin);
     const { of: reader } = await examine(readOnly.host);
+    expect(reader("login")).toMatchObject({ state: "fine", says: "nobody is asked for one to pull" });
+    expect(reader("pull")).toMatchObject({ state: "fine", says: "team/app:1 may be pulled" });
     expect(reader("push")).toMatchObject({ state: "note" });
     const { of: writer, exitCode } = await examine(readOnly.host, "--repository", "team/app");
     expect(writer("push")).toMatchObject({

@@ -1,14 +1,15 @@
-import { readFileSync } from "node:fs";
+import type { X509Certificate } from "node:crypto";
 import { availableParallelism } from "node:os";
 import { writeAddress } from "../../server/address-file.ts";
 import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
 import type { Announce } from "../../server/first-administrator.ts";
-import { ownAddresses } from "../../server/mdns.ts";
+import { ownAddresses } from "../../server/own-addresses.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
-import { renewIfDue, withKeptTls } from "../../server/tls/renewal.ts";
-import { authorityFile } from "../../server/tls/settings.ts";
+import type { Starting } from "../../server/tls/first-order.ts";
+import { readKeptTls } from "../../server/tls/kept-tls.ts";
+import { withKeptTls } from "../../server/tls/renewal.ts";
 import { startWorkers } from "../../server/workers.ts";
 import { defineCommand, type Surroundings } from "../command.ts";
 import { Interruption } from "../failures.ts";
@@ -84,6 +85,10 @@ async function serveUntilStopped(
   let settings: Settings;
   let server: RunningServer;
   const told = untilTold(signal); // before the start, which takes its time
+  const starting = {
+    warn: (message: string) => stderr.write(`berth: warning: ${message}\n`),
+    signal: signalOf(told),
+  };
   try {
     const { config, ...rest } = flags;
     const given = Object.entries(rest).filter(
@@ -91,9 +96,11 @@ async function serveUntilStopped(
     );
     const byPath = Object.fromEntries(given.map(([flag, value]) => [flagPaths[flag] ?? flag, value]));
     settings = withKeptTls(loadSettings(byPath, env, config ?? env.BERTH_CONFIG));
-    await renewIfDue(settings.tls, (message) => stderr.write(`berth: warning: ${message}\n`));
-    server = await start(settings, (first) => stdout.write(firstAccount(first, settings)));
+    const announce: Announce = (first) =>
+      void stdout.write(firstAccount(first, settings, certificateNamesOf(settings)));
+    server = await start(settings, announce, starting);
   } catch (error) {
+    if (starting.signal.aborted && error === starting.signal.reason) process.exit(0); // an order would keep it running
     stderr.write(`berth: ${explain(error)}\n`);
     return error instanceof SettingsError ? 2 : 1;
   }
@@ -102,7 +109,7 @@ async function serveUntilStopped(
     return undefined;
   });
   try {
-    stdout.write(greeting(settings, describe(settings, server)));
+    stdout.write(greeting(settings, await describe(settings, server)));
     await told;
   } finally {
     await forget?.();
@@ -124,9 +131,17 @@ function wasTold({ reason }: AbortSignal): boolean {
   return reason instanceof Interruption && (reason.exitCode === 130 || reason.exitCode === 143);
 }
 
-function start(settings: Settings, announce: Announce): Promise<RunningServer> {
+function signalOf(told: Promise<void>): AbortSignal {
+  const controller = new AbortController();
+  void told.then(() => controller.abort());
+  return controller.signal;
+}
+
+function start(settings: Settings, announce: Announce, starting: Starting): Promise<RunningServer> {
   const workers = settings.workers === "auto" ? availableParallelism() : settings.workers;
-  return workers === 1 ? startServer({ settings, announce }) : startWorkers(settings, workers, announce);
+  return workers === 1
+    ? startServer({ settings, announce, starting })
+    : startWorkers(settings, workers, announce, starting);
 }
 
 function explain(error: unknown): string {
@@ -134,21 +149,31 @@ function explain(error: unknown): string {
 }
 
 /** What the greeting says of a server. */
-function describe(settings: Settings, { address, access }: RunningServer): StartedServer {
-  const leaf = settings.tls && readServerCertificate(settings.tls).leaf;
+async function describe(settings: Settings, { address, access }: RunningServer): Promise<StartedServer> {
+  const leaf = leafOf(settings);
   const publicUrl = settings["public-url"];
   return {
     ...{ address, access },
-    certificateNames: leaf ? namesOf(leaf) : [],
-    fingerprint: fingerprintOfAuthority(settings),
+    certificateNames: certificateNamesOf(settings),
+    authority: await authorityOf(settings),
     certificateFault:
       leaf && nameFault(leaf, publicUrl === undefined ? undefined : new URL(publicUrl).hostname),
     addresses: ownAddresses(),
   };
 }
 
-function fingerprintOfAuthority({ tls }: Settings): string | undefined {
-  return tls?.folder === undefined
-    ? undefined
-    : fingerprintOf(readFileSync(authorityFile(tls.folder), "utf8"));
+function leafOf({ tls }: Settings): X509Certificate | undefined {
+  return tls && readServerCertificate(tls).leaf;
+}
+
+function certificateNamesOf(settings: Settings): readonly string[] {
+  const leaf = leafOf(settings);
+  return leaf ? namesOf(leaf) : [];
+}
+
+async function authorityOf({ tls }: Settings): Promise<StartedServer["authority"]> {
+  if (tls?.folder === undefined) return undefined;
+  const { authority, asked } = await readKeptTls(tls.folder);
+  if (authority.certificate === undefined) return undefined;
+  return { asked, fingerprint: fingerprintOf(authority.certificate) };
 }

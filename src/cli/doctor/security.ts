@@ -43,7 +43,7 @@ export const certificateCheck: Check = {
   run({ certificate, host }): Result {
     if (!certificate) return { state: "fine", says: "none is needed for plain HTTP" };
     const shown = new X509Certificate(certificate);
-    const renew = { mend: `berth setup server ${host}`, hint: "on the server" };
+    const renew = { mend: `berth setup server --add ${host}`, hint: "on the server" };
     const misnamed = nameFault(shown, host);
     if (misnamed !== undefined) return { state: "wrong", says: misnamed, ...renew };
     if (Date.parse(shown.validTo) < Date.now())

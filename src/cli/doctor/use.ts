@@ -35,6 +35,8 @@ export const loginCheck: Check = {
     if (answer?.status === 200 && login === undefined)
       return { state: "fine", says: "nobody is asked for one" };
     const mend = `berth login ${registry}`;
+    const names = login === undefined ? await seenByAll(opened(client), signal) : [];
+    if (names.length > 0) return { state: "fine", says: "nobody is asked for one to pull" };
     if (login === undefined) return { state: "wrong", says: "it wants a login, and none is kept here", mend };
     try {
       await opened(client).ping({ signal });
@@ -48,6 +50,16 @@ export const loginCheck: Check = {
     }
   },
 };
+
+/** Some of the repositories that are shown to whoever did not log in. */
+async function seenByAll(client: Client, signal: AbortSignal): Promise<readonly string[]> {
+  try {
+    return (await client.listRepositories({ limit: 1, signal })).items;
+  } catch (error) {
+    if (isRefusal(error)) return [];
+    throw error;
+  }
+}
 
 /** Whether an image can be pulled. */
 export const pullCheck: Check = {

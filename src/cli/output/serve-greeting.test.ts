@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { loadSettings } from "../../server/settings.ts";
+import { tlsNames } from "../../server/tls/names.ts";
 import { firstAccount, greeting, type StartedServer } from "./serve-greeting.ts";
 
 const started: StartedServer = {
@@ -49,6 +50,31 @@ describe("greeting", () => {
     expect(greet({})).not.toContain("others");
   });
 
+  test.each([
+    [{ listen: "0.0.0.0:5000" }, ["registry.local"], "registry.local:5000 --address 192.0.2.7"],
+    [{ listen: "0.0.0.0:5000", mdns: "Registry.local" }, ["registry.local"], "registry.local:5000"],
+    [{ listen: "0.0.0.0:5001" }, ["203.0.113.9"], "203.0.113.9:5001"],
+    [{ listen: "0.0.0.0:5000" }, [], "192.0.2.7:5000"],
+    [{ listen: "0.0.0.0:443" }, ["registry.lan", "203.0.113.9"], "registry.lan --address 203.0.113.9"],
+    [{ listen: "198.51.100.7:5000" }, ["registry.lan"], "registry.lan:5000 --address 198.51.100.7"],
+    [{ listen: "[::]:5000" }, ["2001:db8::1"], '"[2001:db8::1]:5000"'],
+    [
+      { listen: "0.0.0.0:5000", "public-url": "https://registry.example.com" },
+      ["a.lan"],
+      "registry.example.com",
+    ],
+  ])(
+    "of %j with a certificate of its own authority for %j tells what each client runs",
+    (settings, names, expected) => {
+      const flags: Readonly<Record<string, string>> = settings;
+      const authority = { fingerprint: "4f0c", asked: tlsNames(names) };
+      const certificateNames = [...names, "localhost", "127.0.0.1", "192.0.2.7"];
+      const address = `https://${flags.listen}`;
+      const text = greet(flags, { address, authority, certificateNames });
+      expect(text).toContain(`\n  trust   berth setup client ${expected} --fingerprint 4f0c\n`);
+    },
+  );
+
   test("foretells that clients refuse the certificate", () => {
     expect(greet({}, { certificateFault: "the certificate is for a, not for b" })).toContain(
       "  note    the certificate is for a, not for b\n",
@@ -56,11 +82,19 @@ describe("greeting", () => {
   });
 });
 
-test("firstAccount names an address that can be asked", () => {
-  const text = firstAccount(
-    { name: "admin", password: "secret" },
-    loadSettings({ listen: "0.0.0.0:5000" }, {}),
-  );
-  expect(text).toContain("the password secret");
-  expect(text).toContain("berth user passwd 127.0.0.1:5000 admin");
+describe("firstAccount", () => {
+  const first = { name: "admin", password: "secret" };
+
+  test("firstAccount names an address that can be asked", () => {
+    const text = firstAccount(first, loadSettings({ listen: "0.0.0.0:5000" }, {}), []);
+    expect(text).toContain("the password secret");
+    expect(text).toContain("berth user passwd 127.0.0.1:5000 admin\n");
+  });
+
+  test("firstAccount says by what the command trusts a local authority", () => {
+    const settings = loadSettings({ listen: "0.0.0.0:5000", "tls.folder": "/srv/my tls" }, {});
+    expect(firstAccount(first, settings, ["registry.local", "127.0.0.1"])).toContain(
+      'berth user passwd 127.0.0.1:5000 admin --ca-file "/srv/my tls/authority.pem"\n',
+    );
+  });
 });

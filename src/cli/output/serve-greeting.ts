@@ -3,6 +3,9 @@ import { resolve } from "node:path";
 import { fromThisMachine } from "../../server/address-file.ts";
 import type { FirstAdministrator } from "../../server/first-administrator.ts";
 import { isLoopback, type Settings } from "../../server/settings.ts";
+import { type TlsNames, tlsNames } from "../../server/tls/names.ts";
+import { authorityFile } from "../../server/tls/settings.ts";
+import { clientCommand, commandLine, registryAt } from "./server-commands.ts";
 
 /** What is known of a server that has just started. */
 export interface StartedServer {
@@ -13,8 +16,8 @@ export interface StartedServer {
   readonly certificateNames: readonly string[];
   /** Why clients will refuse its certificate, if they will. */
   readonly certificateFault: string | undefined;
-  /** Of the local authority that clients have to trust, if there is one. */
-  readonly fingerprint?: string | undefined;
+  /** The local authority that clients have to trust, if there is one, and what it was asked to vouch for. */
+  readonly authority?: { readonly fingerprint: string; readonly asked: TlsNames } | undefined;
   /** Addresses by which other machines reach this one. */
   readonly addresses: readonly string[];
 }
@@ -34,12 +37,18 @@ ${login}  docker tag alpine ${host}/library/alpine
 `;
 }
 
-/** Shown this once: only a hash of the password is kept. */
-export function firstAccount({ name, password }: FirstAdministrator, settings: Settings): string {
+/** Shown this once: only a hash of the password is kept. @param certificateNames of the server's certificate, if it has one */
+export function firstAccount(
+  { name, password }: FirstAdministrator,
+  settings: Settings,
+  certificateNames: readonly string[],
+): string {
   const secret = password === undefined ? "the password that was given" : `the password ${password}`;
-  const host = hostFor(settings, { address: `//${settings.listen}`, certificateNames: [] });
+  const host = hostFor(settings, { address: `//${settings.listen}`, certificateNames });
+  const folder = settings.tls?.folder;
+  const authority = folder === undefined ? [] : ["--ca-file", authorityFile(folder)];
   return `The first account is ${name} with ${secret}.
-${password === undefined ? "" : "It is not shown again. "}Change it with: berth user passwd ${host} ${name}
+${password === undefined ? "" : "It is not shown again. "}Change it with: ${commandLine(["berth", "user", "passwd", host, name, ...authority])}
 
 `;
 }
@@ -60,30 +69,46 @@ function hostFor(
   if (certificateNames.includes(bare)) return local;
   const name = certificateNames.find((one) => isIP(one) === 0 && !one.startsWith("*")) ?? certificateNames[0];
   if (name === undefined || name.startsWith("*")) return local;
-  return `${isIP(name) === 6 ? `[${name}]` : name}${port}`;
+  return registryAt(name, port.slice(1));
 }
 
 function notes(settings: Settings, server: StartedServer, host: string): readonly string[] {
-  const { certificateFault, certificateNames, addresses, fingerprint } = server;
+  const { certificateFault, addresses, authority } = server;
   if (certificateFault !== undefined) return [`  note    ${certificateFault}\n`];
-  if (fingerprint !== undefined) {
-    const name = certificateNames.find((one) => isIP(one) === 0 && one !== "localhost");
-    const known = name === undefined ? host : `${name}${host.slice(host.lastIndexOf(":"))}`;
-    return [`  trust   berth setup client ${known} --fingerprint ${fingerprint}\n`];
-  }
+  if (authority) return [`  trust   ${trustCommand(settings, server, authority)}\n`];
   if (settings["public-url"] !== undefined || settings.tls || isLoopback(settings.listen)) return [];
-  const isEvery = /^(?:0\.0\.0\.0|\[::\]):/.test(settings.listen);
   const port = host.slice(host.lastIndexOf(":"));
-  const others = isEvery ? addresses.map((one) => `${isIP(one) === 6 ? `[${one}]` : one}${port}`) : [];
+  const others = isEvery(settings.listen)
+    ? addresses.map((one) => `${isIP(one) === 6 ? `[${one}]` : one}${port}`)
+    : [];
   return [
     ...(others.length > 0 ? [`  others  reach it at ${others.join(", ")}\n`] : []),
     "  note    docker on other machines wants HTTPS: berth setup server NAME makes what that needs\n",
   ];
 }
 
+function trustCommand(
+  { listen, mdns, "public-url": publicUrl }: Settings,
+  { address, addresses }: StartedServer,
+  { asked, fingerprint }: NonNullable<StartedServer["authority"]>,
+): string {
+  if (publicUrl !== undefined) {
+    const { hostname, port } = new URL(publicUrl);
+    const known = { asked: tlsNames([hostname.replace(/^\[|\]$/g, "")]), addresses: [], port: port || "443" };
+    return clientCommand(known, fingerprint);
+  }
+  const only = listen.slice(0, listen.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  const isOne = isIP(only) !== 0 && !isEvery(listen);
+  const port = address.slice(address.lastIndexOf(":") + 1);
+  return clientCommand({ asked, addresses: isOne ? [only] : addresses, port, mdns }, fingerprint);
+}
+
+function isEvery(listen: string): boolean {
+  return /^(?:0\.0\.0\.0|\[::\]):/.test(listen);
+}
+
 function accessLine(settings: Settings, { access }: StartedServer): string {
-  if (access === "open")
-    return `everybody who reaches this address ${settings.access.open === "pull" ? "may only pull" : "may pull and push"}`;
+  if (access === "open") return "everybody who reaches this address may pull and push";
   return settings.access.open === "pull"
     ? "everybody may pull; to push, an account is needed"
     : "accounts only; --open=pull or --open=push would let everybody in";

@@ -1,4 +1,4 @@
-import { ownAddresses } from "../../server/mdns.ts";
+import { ownAddresses } from "../../server/own-addresses.ts";
 
 const waitMs = 2000;
 /** One question may get lost. */

@@ -110,7 +110,7 @@ export async function requireVouched(peer: Peer, registry: string, authority: st
 /** What is wrong with a server's certificate, and what to do. @param distrust as the runtime says it */
 export function faultOf(certificate: Buffer, host: string, distrust: string, now = new Date()): string {
   const shown = new X509Certificate(certificate);
-  const renew = `run berth setup server ${host} on the server`;
+  const renew = `run berth setup server --add ${host} on the server`;
   if (new Date(shown.validTo) < now) return `it expired on ${shown.validTo}: ${renew}`;
   if (new Date(shown.validFrom) > now)
     return `it is not valid before ${shown.validFrom}, and this machine's clock says ${now.toUTCString()}: set the clock`;

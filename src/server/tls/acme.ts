@@ -1,53 +1,83 @@
+import { createHash, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import { dirname, join } from "node:path";
 import { getCACertificates } from "node:tls";
+import { z } from "zod";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { SettingsError } from "../settings.ts";
 import { factsOf } from "./certificates.ts";
-import { makeFolder, readIfThere, writeWhole } from "./files.ts";
+import { makeFolder, readIfThere, writeTogether } from "./files.ts";
+import { areSame, tlsNames } from "./names.ts";
 import type { AcmeSettings, TlsSettings } from "./settings.ts";
 
 const challengePath = "/.well-known/acme-challenge/";
 
+/** Where a kept certificate came from: of another ACME server, such as one for trying, it would stay unseen. */
+const origin = z.object({ directory: z.string(), account: z.string() });
+
 /**
- * Gets a certificate from an ACME server when there is none, when a third of its time is left, or when it lacks a domain.
- * Resolves to when the new one ends, `undefined` if the old one stays.
- * @throws SettingsError with what the ACME server said
+ * Gets a certificate from an ACME server when there is none from there and for these domains, or a third of its time is
+ * left. Resolves to when the new one ends, `undefined` if the old one stays.
+ * @throws SettingsError when a setting cannot be used; RegistryError UNAVAILABLE with what the ACME server said
  */
 export async function renewByAcme(
   files: TlsSettings,
   acme: AcmeSettings,
   now = new Date(),
 ): Promise<Date | undefined> {
-  const old = await readIfThere(files.certificate);
-  if (old !== undefined && isGood(old, acme.domains, now)) return undefined;
+  const kept = await readKept(files, acme);
+  if (kept && kept.ends.getTime() - now.getTime() > (kept.ends.getTime() - kept.begins.getTime()) / 3)
+    return undefined;
   const { crypto: keys } = await import("acme-client"); // loaded late: most starts find a good certificate
-  const folder = dirname(files.certificate);
-  await makeFolder(folder);
-  const accountFile = join(folder, "account.key");
+  await makeFolder(dirname(files.certificate));
+  const accountFile = accountFileOf(files);
   const accountKey = (await readIfThere(accountFile)) ?? (await keys.createPrivateEcdsaKey()).toString();
-  await writeWhole(accountFile, accountKey, 0o600);
   const serverKey = (await readIfThere(files.key)) ?? (await keys.createPrivateEcdsaKey()).toString();
-  await writeWhole(files.key, serverKey, 0o600);
+  await writeTogether([
+    { path: accountFile, text: accountKey, mode: 0o600 },
+    { path: files.key, text: serverKey, mode: 0o600 },
+  ]);
   const certificate = await order(acme, accountKey, serverKey);
-  await writeWhole(files.certificate, certificate, 0o644);
+  const from = { directory: acme.directory, account: accountOf(accountKey) };
+  await writeTogether([
+    { path: originFileOf(files), text: `${JSON.stringify(from)}\n`, mode: 0o644 },
+    { path: files.certificate, text: certificate, mode: 0o644 },
+  ]);
   return factsOf(certificate).ends;
 }
 
-function isGood(certificate: string, domains: readonly string[], now: Date): boolean {
-  const { begins, ends, names } = factsOf(certificate);
-  const left = ends.getTime() - now.getTime();
-  return (
-    left > (ends.getTime() - begins.getTime()) / 3 && domains.every((domain) => names.dns.includes(domain))
+/** The kept certificate, if it is from this ACME server, by the account that is kept, and for exactly these domains. */
+export async function readKept(files: TlsSettings, { directory, domains }: AcmeSettings) {
+  const [certificate, from, accountKey] = await Promise.all(
+    [files.certificate, originFileOf(files), accountFileOf(files)].map(readIfThere),
   );
+  if (certificate === undefined || from === undefined || accountKey === undefined) return undefined;
+  const said = origin.parse(JSON.parse(from));
+  if (said.directory !== directory || said.account !== accountOf(accountKey)) return undefined;
+  const facts = factsOf(certificate);
+  return areSame(facts.names, tlsNames(domains)) ? facts : undefined;
+}
+
+function accountFileOf({ certificate }: TlsSettings): string {
+  return join(dirname(certificate), "account.key");
+}
+
+function originFileOf({ certificate }: TlsSettings): string {
+  return join(dirname(certificate), "origin.json");
+}
+
+/** An account is known by its key. */
+function accountOf(key: string): string {
+  return createHash("sha256")
+    .update(createPublicKey(key).export({ type: "spki", format: "der" }))
+    .digest("hex");
 }
 
 async function order(acme: AcmeSettings, accountKey: string, serverKey: string): Promise<string> {
   const { axios, Client, crypto: keys } = await import("acme-client");
   const { domains, directory, email, listen, "ca-file": caFile } = acme;
-  const ca =
-    caFile === undefined ? undefined : [...getCACertificates("default"), readFileSync(caFile, "utf8")];
-  await requireDirectory(directory, ca);
+  const ca = caFile === undefined ? undefined : [...getCACertificates("default"), readAuthority(caFile)];
   if (ca) axios.defaults.httpsAgent = new Agent({ ca });
   const [commonName] = domains;
   const [, csr] = await keys.createCsr(
@@ -55,8 +85,9 @@ async function order(acme: AcmeSettings, accountKey: string, serverKey: string):
     serverKey,
   );
   const answers = new Map<string, string>();
-  const server = answerChallenges(listen, answers);
+  const server = answerChallenges(listen, answers); // before anybody is asked who counts failures
   try {
+    await requireDirectory(directory, ca);
     const client = new Client({ directoryUrl: directory, accountKey });
     return await client.auto({
       csr,
@@ -68,8 +99,10 @@ async function order(acme: AcmeSettings, accountKey: string, serverKey: string):
       challengeRemoveFn: async (_, { token }) => void answers.delete(token),
     });
   } catch (cause) {
+    if (isRegistryError(cause)) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(
+    throw new RegistryError(
+      "UNAVAILABLE",
       `tls.acme: ${directory} gives no certificate for ${domains.join(", ")}: ${reason}: each has to lead to this machine, ` +
         `with its port 80 to ${listen}`,
       { cause },
@@ -79,18 +112,27 @@ async function order(acme: AcmeSettings, accountKey: string, serverKey: string):
   }
 }
 
-/** Asked first: of a server that does not answer, the library says nothing that helps. @throws SettingsError */
+/** @throws SettingsError */
+function readAuthority(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SettingsError(`tls.acme.ca-file is ${JSON.stringify(file)}: ${reason}`, { cause });
+  }
+}
+
+/** Asked first: of a server that does not answer, the library says nothing that helps. @throws RegistryError UNAVAILABLE */
 async function requireDirectory(directory: string, ca: string[] | undefined): Promise<void> {
   try {
     const { ok, status } = await fetch(directory, ca ? { tls: { ca } } : {});
     if (!ok) throw new Error(`it answers with status ${status}`);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(
+    throw new RegistryError(
+      "UNAVAILABLE",
       `tls.acme.directory is ${JSON.stringify(directory)}, which cannot be used: ${reason}`,
-      {
-        cause,
-      },
+      { cause },
     );
   }
 }

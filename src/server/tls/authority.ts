@@ -15,7 +15,7 @@ import {
   SubjectKeyIdentifierExtension,
   X509CertificateGenerator,
 } from "@peculiar/x509";
-import { certificateDays } from "./certificates.ts";
+import { authorityPrefix, certificateDays } from "./certificates.ts";
 import { suffixesFor, type TlsNames } from "./names.ts";
 
 /** A certificate and its key, both PEM. */
@@ -32,21 +32,23 @@ const slackMs = 3_600_000;
 const nameConstraintsId = "2.5.29.30";
 
 /**
- * Makes an authority that clients can trust without trusting it with the rest of the world: of host names, it can vouch
- * for private ones and those at and below `names` alone. Addresses are not constrained, as BoringSSL, and with it Bun,
- * refuses every certificate with an address then. https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.10
+ * Makes an authority that clients can trust with little: it can vouch for servers alone, for no further authority, and of
+ * host names for private ones and those at and below `names`. It can vouch for any address: BoringSSL, and with it Bun,
+ * refuses whatever an authority that limits addresses made. https://www.rfc-editor.org/rfc/rfc5280#section-4.2.1.10
  */
 export async function makeAuthority(names: TlsNames, now: Date): Promise<KeyedCertificate> {
   const keys = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
-    name: [{ CN: [`Berth authority of ${names.dns[0] ?? names.addresses[0] ?? "this machine"}`] }],
+    name: [{ CN: [`${authorityPrefix}${names.dns[0] ?? names.addresses[0] ?? "this machine"}`] }],
     notBefore: new Date(now.getTime() - slackMs),
     notAfter: new Date(now.getTime() + authorityDays * dayMs),
     signingAlgorithm: algorithm,
     keys,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
-      new KeyUsagesExtension(KeyUsageFlags.keyCertSign | KeyUsageFlags.cRLSign, true),
+      new KeyUsagesExtension(KeyUsageFlags.keyCertSign, true),
+      // Of an authority, it limits what those certificates are good for that it makes, where clients look at it.
+      new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth]),
       await SubjectKeyIdentifierExtension.create(keys.publicKey),
       constraintTo(suffixesFor(names)),
     ],

@@ -17,26 +17,50 @@ async function giveTo(owned: string, path: string): Promise<void> {
   await chown(path, uid, gid);
 }
 
-/** Writes a file as a whole, for its owner and those whom `mode` lets. */
-export async function writeWhole(path: string, text: string, mode: number): Promise<void> {
-  const folder = dirname(path);
-  const temporary = `${path}.new`;
+/** A file that is to be written as a whole. */
+export interface WholeFile {
+  readonly path: string;
+  readonly text: string;
+  /** Who may do what with it. */
+  readonly mode: number;
+}
+
+/** Writes files of one folder in their order; none takes its name before all are on the disk. */
+export async function writeTogether(files: readonly WholeFile[]): Promise<void> {
+  const written: string[] = [];
+  try {
+    for (const file of files) {
+      written.push(temporaryOf(file));
+      await writeTemporary(file);
+    }
+  } catch (error) {
+    for (const path of written) await rm(path, { force: true });
+    throw error;
+  }
+  for (const file of files) await rename(temporaryOf(file), file.path);
+  for (const folder of new Set(files.map(({ path }) => dirname(path)))) await syncFolder(folder);
+}
+
+function temporaryOf({ path }: WholeFile): string {
+  return `${path}.new`;
+}
+
+async function writeTemporary(wanted: WholeFile): Promise<void> {
+  const temporary = temporaryOf(wanted);
   // Anew, through its handle: a link that somebody else put there is not followed.
   await rm(temporary, { force: true });
-  const file = await open(temporary, "wx", mode);
+  const file = await open(temporary, "wx", wanted.mode);
   try {
-    await file.chmod(mode);
+    await file.chmod(wanted.mode);
     if (process.getuid?.() === 0) {
-      const { uid, gid } = await stat(folder);
+      const { uid, gid } = await stat(dirname(wanted.path));
       await file.chown(uid, gid);
     }
-    await file.writeFile(text);
+    await file.writeFile(wanted.text);
     await file.sync();
   } finally {
     await file.close();
   }
-  await rename(temporary, path);
-  await syncFolder(folder);
 }
 
 /** `undefined` when there is no such file. */

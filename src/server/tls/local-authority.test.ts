@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from "bun:test";
-import { mkdtemp, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
@@ -7,13 +7,22 @@ import { readServerCertificate } from "../certificates.ts";
 import { issueCertificate, makeAuthority, makeServerKey } from "./authority.ts";
 import { factsOf, fingerprintOf } from "./certificates.ts";
 import { renewLocalTls, setUpLocalTls } from "./local-authority.ts";
-import { parseTlsNames } from "./names.ts";
+import { namesOfThisMachine, parseTlsNames, unionOf } from "./names.ts";
 import { localTls } from "./settings.ts";
 
 const dayMs = 86_400_000;
 let folder: string;
 const read = (name: string) => readFile(join(folder, name), "utf8");
 const setUp = (...names: string[]) => setUpLocalTls(folder, parseTlsNames(names));
+/** Every file with its content. */
+const contentOf = async (path: string) =>
+  Object.fromEntries(
+    await Promise.all(
+      (await readdir(path, { withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map(async ({ name }) => [name, await readFile(join(path, name), "utf8")] as const),
+    ),
+  );
 const inDays = (days: number) => new Date(Date.now() + days * dayMs);
 
 beforeEach(async () => {
@@ -34,7 +43,12 @@ describe("setUpLocalTls", () => {
     expect(modes).toEqual([0o600, 0o600]);
     expect(readServerCertificate(localTls(folder)).cert).toBe(await read("server.pem"));
     const before = await read("server.pem");
-    expect(await setUp("registry.local")).toMatchObject({ authority: "kept", certificate: "kept" });
+    const again = await setUp("10.1.2.3", "registry.local");
+    expect(again).toMatchObject({
+      authority: "kept",
+      certificate: "kept",
+      dropped: { dns: [], addresses: [] },
+    });
     expect(await read("server.pem")).toBe(before);
   });
 
@@ -46,6 +60,16 @@ describe("setUpLocalTls", () => {
     expect(await read("server.pem")).toBe(certificate);
   });
 
+  test("setUpLocalTls refuses a server's key that is another's, and changes nothing", async () => {
+    await setUp("registry.local");
+    await writeFile(join(folder, "server.key"), await makeServerKey());
+    const files = await contentOf(folder);
+    await expect(setUp("registry.lan")).rejects.toThrow(
+      "server.pem and server.key beside it do not belong together",
+    );
+    expect(await contentOf(folder)).toEqual(files);
+  });
+
   test("setUpLocalTls does not follow a link that is in the place of what it writes", async () => {
     const other = join(folder, "other");
     await writeFile(other, "kept");
@@ -55,17 +79,55 @@ describe("setUpLocalTls", () => {
     expect(await read("authority.key")).toStartWith("-----BEGIN");
   });
 
-  test("setUpLocalTls adds names, and keeps the authority and the server's key", async () => {
-    const { fingerprint } = await setUp("registry.local");
+  test("setUpLocalTls makes a certificate for what is asked for now, and keeps the authority and the server's key", async () => {
+    const { fingerprint } = await setUp("registry.local", "10.1.2.3");
     const key = await read("server.key");
-    const added = await setUp("registry.lan");
-    expect(added).toMatchObject({ authority: "kept", certificate: "renewed", fingerprint });
+    const changed = await setUp("registry.lan");
+    expect(changed).toMatchObject({ authority: "kept", certificate: "renewed", fingerprint });
+    expect(changed.dropped).toEqual({ dns: ["registry.local"], addresses: ["10.1.2.3"] });
+    const { names } = factsOf(await read("server.pem"));
+    expect(names.dns).toEqual(["registry.lan", "localhost"]);
+    expect(names.addresses).toEqual(namesOfThisMachine().addresses);
+    expect(await read("server.key")).toBe(key);
+  });
+
+  test("setUpLocalTls keeps what was asked for before when nothing is, or when names are added", async () => {
+    await setUp("registry.local", "10.1.2.3");
+    expect(await setUp()).toMatchObject({ certificate: "kept", asked: { dns: ["registry.local"] } });
+    const added = await setUpLocalTls(folder, parseTlsNames(["registry.lan"]), { adds: true });
+    expect(added.asked).toEqual({ dns: ["registry.local", "registry.lan"], addresses: ["10.1.2.3"] });
     expect(factsOf(await read("server.pem")).names.dns).toEqual([
       "registry.local",
-      "localhost",
       "registry.lan",
+      "localhost",
     ]);
-    expect(await read("server.key")).toBe(key);
+  });
+
+  test("setUpLocalTls takes a folder over in which it was not yet remembered what was asked for", async () => {
+    await setUp("registry.local", "10.1.2.3");
+    await rm(join(folder, "names.txt"));
+    expect((await setUp()).asked.addresses).toContain("10.1.2.3");
+  });
+
+  test.each([
+    ["server.pem", "no certificate"],
+    ["server.key", "a key"],
+    ["authority.key", "a key"],
+    ["authority.pem", "no certificate"],
+  ])("setUpLocalTls leaves %s alone that is %s, and changes nothing", async (name, what) => {
+    await writeFile(join(folder, name), what);
+    const files = await contentOf(folder);
+    for (const isNew of [false, true]) {
+      const refused = setUpLocalTls(folder, parseTlsNames(["registry.lan"]), { isNew });
+      await expect(refused).rejects.toMatchObject({
+        code: "CONFLICT",
+        message: expect.stringContaining(
+          `berth setup server did not make ${join(folder, name)}: nothing was changed`,
+        ),
+      });
+    }
+    await expect(renewLocalTls(folder)).rejects.toMatchObject({ code: "CONFLICT" });
+    expect(await contentOf(folder)).toEqual(files);
   });
 
   test("setUpLocalTls refuses a public name that the authority was not made for, and changes nothing", async () => {
@@ -77,9 +139,9 @@ describe("setUpLocalTls", () => {
       message: expect.stringContaining("may not vouch for registry.example.org"),
     });
     expect(await read("server.pem")).toBe(before);
-    const made = await setUpLocalTls(folder, parseTlsNames(["registry.example.org"]), true);
+    const made = await setUpLocalTls(folder, parseTlsNames(["registry.example.org"]), { isNew: true });
     expect(made).toMatchObject({ authority: "made", certificate: "renewed" });
-    expect(made.names.dns).toEqual(["localhost", "registry.example.org"]);
+    expect(made.names.dns).toEqual(["registry.example.org", "localhost"]);
   });
 
   test("setUpLocalTls says so when the authority's key is gone", async () => {
@@ -92,11 +154,22 @@ describe("setUpLocalTls", () => {
 describe("renewLocalTls", () => {
   test("renewLocalTls renews when a third of the time is left, and not before", async () => {
     const { ends } = await setUp("registry.local");
-    expect((await renewLocalTls(folder, inDays(59))).certificate).toBe("kept");
+    const before = await read("server.pem");
+    expect(await renewLocalTls(folder, inDays(59))).toBeUndefined();
+    expect(await read("server.pem")).toBe(before);
     const renewed = await renewLocalTls(folder, inDays(61));
-    expect(renewed.certificate).toBe("renewed");
-    expect(renewed.names.dns).toEqual(["registry.local", "localhost"]);
-    expect(renewed.ends.getTime() - ends.getTime()).toBeGreaterThan(60 * dayMs);
+    expect((renewed?.getTime() ?? 0) - ends.getTime()).toBeGreaterThan(60 * dayMs);
+    expect(factsOf(await read("server.pem")).names.dns).toEqual(["registry.local", "localhost"]);
+  });
+
+  test("renewLocalTls leaves out an address that this machine lost", async () => {
+    const { asked, names } = await setUp("registry.local");
+    const authority = { certificate: await read("authority.pem"), key: await read("authority.key") };
+    const former = unionOf(names, parseTlsNames(["10.9.8.7"]));
+    const certificate = await issueCertificate(authority, await read("server.key"), former, new Date());
+    await writeFile(join(folder, "server.pem"), certificate);
+    expect(await renewLocalTls(folder)).toBeDate();
+    expect(factsOf(await read("server.pem")).names).toEqual(unionOf(asked, namesOfThisMachine()));
   });
 });
 

@@ -1,41 +1,53 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
-import { join } from "node:path";
+import { X509Certificate } from "node:crypto";
 import { RegistryError } from "../../oci/errors.ts";
 import type { KeyedCertificate } from "./authority.ts";
-import { type CertificateFacts, certificateDays, factsOf, fingerprintOf } from "./certificates.ts";
-import { makeFolder, readIfThere, writeWhole } from "./files.ts";
-import { namesOfThisMachine, refusedNames, type TlsNames, tlsNames, unionOf } from "./names.ts";
-import { authorityFile, localTls } from "./settings.ts";
+import { certificateDays, factsOf, fingerprintOf } from "./certificates.ts";
+import { makeFolder, type WholeFile, writeTogether } from "./files.ts";
+import { filesIn, type KeptTls, namesFile, readKeptTls, usableAuthority, usableServer } from "./kept-tls.ts";
+import { areSame, namesOfThisMachine, refusedNames, type TlsNames, unionOf, without } from "./names.ts";
 
 /** What became of a local authority and of the certificate that it makes for its server. */
 export interface LocalTls {
   readonly authority: "made" | "kept";
   readonly certificate: "made" | "renewed" | "kept";
+  /** What the certificate is for: what was asked for, and what this machine is called. */
   readonly names: TlsNames;
+  /** What was asked for. */
+  readonly asked: TlsNames;
+  /** What was asked for until now, and is no longer. */
+  readonly dropped: TlsNames;
   /** When the certificate ends, which is renewed before. */
   readonly ends: Date;
   /** SHA-256 of the authority's certificate, 64 digits. */
   readonly fingerprint: string;
 }
 
+export interface SetUpOptions {
+  /** Whether what is wanted is added to what was asked for before, instead of taking its place. */
+  readonly adds?: boolean;
+  /** Whether another authority is made, which every client has to be told of. */
+  readonly isNew?: boolean;
+  readonly now?: Date;
+}
+
 /**
- * Sees to it that a folder has an authority and a certificate for `wanted`, this machine and what the certificate was
- * for until now. What is there and good stays; keys are for their owner alone.
- * @param isNew makes another authority, which every client has to be told of
- * @throws RegistryError CONFLICT when the authority may not vouch for a name, or half of it is missing; what writing throws
+ * Sees to it that a folder has an authority and a certificate for `wanted` and this machine; for what was asked for before,
+ * if nothing is wanted. What is there and good stays; keys are for their owner alone. Either all is written or nothing.
+ * @throws RegistryError CONFLICT when the authority may not vouch for a name, half of it is missing, or a file is somebody
+ * else's; what writing throws
  */
 export async function setUpLocalTls(
   folder: string,
   wanted: TlsNames,
-  isNew = false,
-  now = new Date(),
+  { adds = false, isNew = false, now = new Date() }: SetUpOptions = {},
 ): Promise<LocalTls> {
-  await makeFolder(folder);
-  const known = isNew ? undefined : await readAuthority(folder);
-  const names = unionOf(wanted, namesOfThisMachine());
+  const kept = await readKeptTls(folder);
+  const keepsAsked = adds || wanted.dns.length + wanted.addresses.length === 0;
+  const asked = keepsAsked ? unionOf(kept.asked, wanted) : wanted;
+  const isMade = isNew || kept.authority.certificate === undefined;
   const { makeAuthority, suffixesOf } = await loadAuthority();
-  const authority = known ?? (await makeAuthority(names, now));
-  const refused = refusedNames(wanted, suffixesOf(authority.certificate));
+  const authority = isMade ? await makeAuthority(asked, now) : usableAuthority(folder, kept);
+  const refused = refusedNames(asked, suffixesOf(authority.certificate));
   if (refused.length > 0) {
     throw new RegistryError(
       "CONFLICT",
@@ -43,100 +55,79 @@ export async function setUpLocalTls(
         "of which every client then has to be told with berth setup client",
     );
   }
-  if (!known) await writePair(folder, "authority", authority);
-  return { ...(await certify(folder, authority, names, now)), authority: known ? "kept" : "made" };
+  const issued = await issueFor(folder, { ...kept, asked }, authority, now);
+  await makeFolder(folder);
+  await writeTogether([
+    namesFile(folder, asked),
+    ...(isMade ? pairFiles(filesIn(folder).authority, authority) : []),
+    ...issued.files,
+  ]);
+  return {
+    ...issued.outcome,
+    authority: isMade ? "made" : "kept",
+    asked,
+    dropped: without(kept.asked, asked),
+    fingerprint: fingerprintOf(authority.certificate),
+  };
 }
 
 /**
- * Renews the certificate of a local authority when a third of its time is left, or this machine has an address that it
- * does not name. @throws what reading and writing throw
+ * Renews the certificate of a local authority when a third of its time is left, or this machine is called otherwise than
+ * when it was made. Resolves to when the new one ends; `undefined` if the old one is good.
+ * @throws what reading and writing throw; RegistryError CONFLICT as `setUpLocalTls`
  */
-export async function renewLocalTls(folder: string, now = new Date()): Promise<LocalTls> {
-  const authority = await readAuthority(folder);
-  if (!authority) {
-    throw new RegistryError(
-      "CONFLICT",
-      `there is no authority in ${folder}: make one with berth setup server NAME`,
-    );
-  }
-  return { ...(await certify(folder, authority, namesOfThisMachine(), now)), authority: "kept" };
+export async function renewLocalTls(folder: string, now = new Date()): Promise<Date | undefined> {
+  const kept = await readKeptTls(folder);
+  const { files, outcome } = await issueFor(folder, kept, usableAuthority(folder, kept), now);
+  await writeTogether(files);
+  return files.length > 0 ? outcome.ends : undefined;
 }
 
-async function certify(
+/** What is to be written so that there is a good certificate; nothing when there is one. */
+interface Issued {
+  readonly files: readonly WholeFile[];
+  readonly outcome: Pick<LocalTls, "certificate" | "names" | "ends">;
+}
+
+async function issueFor(
   folder: string,
+  { server, asked }: KeptTls,
   authority: KeyedCertificate,
-  wanted: TlsNames,
   now: Date,
-): Promise<Omit<LocalTls, "authority">> {
-  const files = localTls(folder);
-  const fingerprint = fingerprintOf(authority.certificate);
-  const old = await readIfThere(files.certificate);
-  const key = await readIfThere(files.key);
-  const facts = old === undefined ? undefined : factsOf(old);
-  const isFresh = old !== undefined && key !== undefined && !isDue(old, authority.certificate, now);
-  if (facts && isFresh && hasAll(facts.names, wanted)) return kept(facts, fingerprint);
-  const { issueCertificate, makeServerKey, suffixesOf } = await loadAuthority();
-  const all = facts ? unionOf(facts.names, wanted) : wanted;
-  const refused = new Set(refusedNames(all, suffixesOf(authority.certificate)));
-  const names = tlsNames([...all.dns.filter((name) => !refused.has(name)), ...all.addresses]);
-  if (facts && isFresh && hasAll(facts.names, names)) return kept(facts, fingerprint);
-  const serverKey = key ?? (await makeServerKey());
-  const certificate = await issueCertificate(authority, serverKey, names, now);
+): Promise<Issued> {
+  const names = unionOf(asked, namesOfThisMachine());
+  const old = usableServer(folder, server);
+  if (old && isGood(old.certificate, authority.certificate, names, now))
+    return { files: [], outcome: { certificate: "kept", names, ends: factsOf(old.certificate).ends } };
+  const { issueCertificate, makeServerKey } = await loadAuthority();
   // The key stays when there is one, so that a server that reads both meanwhile reads what belongs together.
-  if (key === undefined) await writeWhole(files.key, serverKey, 0o600);
-  await writeWhole(files.certificate, certificate, 0o644);
-  const { ends } = factsOf(certificate);
-  return { certificate: old === undefined ? "made" : "renewed", names, ends, fingerprint };
+  const key = old?.key ?? (await makeServerKey());
+  const certificate = await issueCertificate(authority, key, names, now);
+  const [keyFile, certificateFile] = pairFiles(filesIn(folder).server, { certificate, key });
+  return {
+    files: old ? [certificateFile] : [keyFile, certificateFile],
+    outcome: { certificate: old ? "renewed" : "made", names, ends: factsOf(certificate).ends },
+  };
 }
 
 /** What makes certificates is loaded late: most starts find a good one. */
 const loadAuthority = () => import("./authority.ts");
 
-function kept({ names, ends }: CertificateFacts, fingerprint: string): Omit<LocalTls, "authority"> {
-  return { certificate: "kept", names, ends, fingerprint };
-}
-
-function isDue(certificate: string, authority: string, now: Date): boolean {
-  const left = factsOf(certificate).ends.getTime() - now.getTime();
+/** A certificate that is the authority's, for exactly these names, and has more than a third of its time left. */
+function isGood(certificate: string, authority: string, names: TlsNames, now: Date): boolean {
+  const facts = factsOf(certificate);
   const isOurs = new X509Certificate(certificate).checkIssued(new X509Certificate(authority));
-  return !isOurs || left < (certificateDays / 3) * 86_400_000;
-}
-
-function hasAll(names: TlsNames, wanted: TlsNames): boolean {
-  const known = new Set([...names.dns, ...names.addresses]);
-  return [...wanted.dns, ...wanted.addresses].every((name) => known.has(name));
-}
-
-/** @throws RegistryError CONFLICT when its key is missing, or another's */
-async function readAuthority(folder: string): Promise<KeyedCertificate | undefined> {
-  const certificate = await readIfThere(authorityFile(folder));
-  if (certificate === undefined) return undefined;
-  const key = await readIfThere(join(folder, "authority.key"));
-  if (key !== undefined && isPair(certificate, key)) return { certificate, key };
-  if (key !== undefined) {
-    throw new RegistryError(
-      "CONFLICT",
-      `${authorityFile(folder)} and authority.key beside it do not belong together: bring the right key back, or make ` +
-        "another authority with berth setup server --new-authority",
-    );
-  }
-  throw new RegistryError(
-    "CONFLICT",
-    `${authorityFile(folder)} is there without its key authority.key: bring the key back, or make another authority ` +
-      "with berth setup server --new-authority",
-  );
-}
-
-function isPair(certificate: string, key: string): boolean {
-  return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
+  const left = facts.ends.getTime() - now.getTime();
+  return isOurs && left >= (certificateDays / 3) * 86_400_000 && areSame(facts.names, names);
 }
 
 /** The key first: a certificate without its key would be an authority that can do nothing. */
-async function writePair(
-  folder: string,
-  name: string,
+function pairFiles(
+  paths: Readonly<Record<keyof KeyedCertificate, string>>,
   { certificate, key }: KeyedCertificate,
-): Promise<void> {
-  await writeWhole(join(folder, `${name}.key`), key, 0o600);
-  await writeWhole(join(folder, `${name}.pem`), certificate, 0o644);
+): readonly [WholeFile, WholeFile] {
+  return [
+    { path: paths.key, text: key, mode: 0o600 },
+    { path: paths.certificate, text: certificate, mode: 0o644 },
+  ];
 }

@@ -35,6 +35,18 @@ export function unionOf(first: TlsNames, second: TlsNames): TlsNames {
   return tlsNames([...first.dns, ...second.dns, ...first.addresses, ...second.addresses]);
 }
 
+/** What the first has and the second has not. */
+export function without(first: TlsNames, second: TlsNames): TlsNames {
+  const taken = new Set([...second.dns, ...second.addresses]);
+  return tlsNames([...first.dns, ...first.addresses].filter((name) => !taken.has(name)));
+}
+
+/** Whether both are the same names, in whatever order. */
+export function areSame(first: TlsNames, second: TlsNames): boolean {
+  const all = (names: TlsNames): string => [...names.dns, ...names.addresses].toSorted().join(" ");
+  return all(first) === all(second);
+}
+
 /** Sorts names, each once, in their one spelling. */
 export function tlsNames(texts: readonly string[]): TlsNames {
   const unique = [...new Set(texts.map(canonical))];
