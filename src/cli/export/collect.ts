@@ -1,21 +1,15 @@
-import type { Client } from "../../client/client.ts";
-import { type Gathered, gather, type ImageToSave } from "../../layout/archive/gather.ts";
-import { hostPlatform } from "../../layout/archive/write.ts";
+import type { ImageToSave } from "../../layout/archive/gather.ts";
 import type { Digest } from "../../oci/digests.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
 import { isFound } from "../../registry/copy/run.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { allItems } from "../pages.ts";
+import type { Collected } from "./collected.ts";
+import { gatherWhole, merged, type OnDamage } from "./damage.ts";
 import type { ExportedRepository } from "./document.ts";
-import { type History, readHistory } from "./history.ts";
-
-/** A repository as it is now, for an archive. */
-export interface Collected {
-  readonly repository: RepositoryName;
-  readonly tags: ReadonlyMap<Tag, Digest>;
-  readonly gathered: Gathered;
-  readonly history: History | undefined;
-}
+import { historyOf } from "./history.ts";
+import type { ExportSource } from "./source.ts";
 
 /** What is asked for of each repository. */
 export interface CollectOptions {
@@ -23,6 +17,8 @@ export interface CollectOptions {
   /** Which tags' history is wanted. */
   readonly tag: (name: string) => boolean;
   readonly signal: AbortSignal;
+  /** Told of images that cannot be read. */
+  readonly onDamage: OnDamage;
 }
 
 const lookupBound = 8;
@@ -30,16 +26,19 @@ const lookupBound = 8;
 /**
  * Reads the manifests of a repository: those of its tags, what refers to them, and what its tags pointed at before, as
  * far as it is there.
- * @throws what the registry throws: an archive is whole or not at all
+ * @throws what the registry throws when it cannot be asked
  */
 export async function collectRepository(
-  client: Client,
+  source: ExportSource,
   repository: RepositoryName,
   tags: ReadonlyMap<Tag, Digest>,
   before: ExportedRepository | undefined,
-  { referrers, tag, signal }: CollectOptions,
+  { referrers, tag, signal, onDamage }: CollectOptions,
 ): Promise<Collected> {
-  const history = await readHistory(client, repository, before?.lastChange ?? 0, { tag, signal });
+  const { registry: client } = source;
+  const after = before?.lastChange ?? 0;
+  const changes = await source.readHistory(repository, after);
+  const history = changes && historyOf(changes, after, tag);
   const tagged = new Set(tags.values());
   const wanted = new Set<Digest>();
   const past = new Set((history?.changes ?? []).flatMap(({ moves }) => moves.flatMap(({ to }) => to ?? [])));
@@ -47,32 +46,36 @@ export async function collectRepository(
   await forEachBounded([...new Set(earlier)], lookupBound, async (digest) => {
     if (await isThere(client, repository, digest, signal)) wanted.add(digest);
   });
-  const registry = client.registry;
   const named = [...tags].map(
     ([name, digest]): ImageToSave => ({
       registry: client,
       repository,
       digest,
-      name: { registry, repository, tag: name },
+      name: { registry: client.registry, repository, tag: name },
     }),
   );
-  const gatherMore = (images: readonly ImageToSave[]): Promise<Gathered> =>
-    gather(images, { platform: hostPlatform, signal });
   const unnamed = (digests: Iterable<Digest>): readonly ImageToSave[] =>
     [...digests].map((digest) => ({ registry: client, repository, digest }));
-  let gathered = await gatherMore([...named, ...unnamed(wanted)]);
+  const found = await gatherWhole([...named, ...unnamed(wanted)], signal, onDamage);
+  const leftOut = new Set(found.leftOut.flatMap(({ name }) => name?.tag ?? []));
+  let { gathered } = found;
   for (const asked = new Set<Digest>(); referrers; ) {
-    const subjects = [...gathered.manifests.keys()].filter((digest) => !asked.has(digest));
+    // What is gone may be referred to nevertheless.
+    const known = new Set([...gathered.manifests.keys(), ...earlier]);
+    const subjects = [...known].filter((digest) => !asked.has(digest));
     if (subjects.length === 0) break;
-    const found = await referrersOf(client, repository, subjects, signal);
+    const referring = await referrersOf(client, repository, subjects, signal);
     for (const subject of subjects) asked.add(subject);
-    gathered = merged(gathered, await gatherMore(unnamed(found)));
+    const more = await gatherWhole(unnamed(referring), signal, onDamage);
+    gathered = merged(gathered, more.gathered);
   }
-  return { repository, tags, gathered, history };
+  const gone = before?.manifests.filter((digest) => !tagged.has(digest) && !wanted.has(digest)) ?? [];
+  const whole = new Map([...tags].filter(([name]) => !leftOut.has(name)));
+  return { repository, tags: whole, leftOut, gathered, history, gone };
 }
 
 async function referrersOf(
-  client: Client,
+  client: Registry,
   repository: RepositoryName,
   subjects: readonly Digest[],
   signal: AbortSignal,
@@ -87,18 +90,9 @@ async function referrersOf(
   return found;
 }
 
-function merged(one: Gathered, other: Gathered): Gathered {
-  return {
-    tops: [...one.tops, ...other.tops],
-    manifests: new Map([...one.manifests, ...other.manifests]),
-    blobs: new Map([...one.blobs, ...other.blobs]),
-    runnable: one.runnable,
-  };
-}
-
 /** Whether a manifest is there: what is named in a past, or in a list that a client keeps, may be gone. */
-export async function isThere(
-  client: Client,
+async function isThere(
+  client: Registry,
   repository: RepositoryName,
   digest: Digest,
   signal: AbortSignal,

@@ -18,6 +18,8 @@ export interface ExportDocument {
   readonly at: Date;
   /** Where it was exported from; the names in index.json begin with it. */
   readonly registry: RegistryName;
+  /** Which tags were asked for; all, if empty. Absent in archives of an older Berth. */
+  readonly tagPatterns?: readonly string[];
   readonly repositories: readonly ExportedRepository[];
 }
 
@@ -67,6 +69,7 @@ const schema = z.object({
   since: z.string().optional(),
   at: z.iso.datetime().transform((text) => new Date(text)),
   registry: z.string().transform((text) => parseRegistryName(text)),
+  tagPatterns: z.array(z.string()).optional(),
   repositories: z.array(
     z.object({
       repository: z.string().transform((text) => parseRepositoryName(text)),
@@ -96,12 +99,14 @@ export function parseExport(bytes: Uint8Array, archive: string): ExportDocument 
     const {
       version: _version,
       since,
+      tagPatterns,
       repositories,
       ...rest
     } = schema.parse(JSON.parse(new TextDecoder().decode(bytes)));
     return {
       ...rest,
       ...(since === undefined ? {} : { since }),
+      ...(tagPatterns === undefined ? {} : { tagPatterns }),
       repositories: repositories.map(({ tags, history, ...of }) => ({
         ...of,
         tags: new Map(Object.entries(tags).map(([name, at]) => [parseTag(name), at])),

@@ -4,10 +4,11 @@ import type { ArchiveContents } from "../../layout/archive/write.ts";
 import { annotationsOfName } from "../../layout/names.ts";
 import type { Digest } from "../../oci/digests.ts";
 import { mediaTypes } from "../../oci/media-types.ts";
-import type { RepositoryName, Tag } from "../../oci/names.ts";
+import type { Tag } from "../../oci/names.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import type { StoredManifest } from "../../registry/registry.ts";
-import type { Collected } from "./collect.ts";
+import type { PastChange } from "../../store/metadata/tags.ts";
+import type { Collected } from "./collected.ts";
 import { documentName, type ExportDocument, type ExportedRepository, formatExport } from "./document.ts";
 
 /** An archive that is to be written. */
@@ -20,16 +21,16 @@ export interface ExportPlan {
 export interface ExportInput {
   readonly registry: RegistryName;
   readonly repositories: readonly Collected[];
-  /** Manifests of the archive before that are gone, by repository; with those that are gone altogether. */
-  readonly gone: ReadonlyMap<RepositoryName, readonly Digest[]>;
   readonly base: ExportDocument | undefined;
+  /** Which tags were asked for; all, if empty. */
+  readonly tagPatterns: readonly string[];
 }
 
 /**
  * Decides what stands in an archive: all of the repositories, or what the archive before lacks. A manifest is in it once
  * for each repository's entry, a blob once.
  */
-export function planExport({ registry, repositories, gone, base }: ExportInput): ExportPlan {
+export function planExport({ registry, repositories, base, tagPatterns }: ExportInput): ExportPlan {
   const known = new Map(base?.repositories.map((each) => [each.repository, each]));
   const knownBlobs = new Set(base?.repositories.flatMap(({ blobs }) => blobs));
   const entries: unknown[] = [];
@@ -53,12 +54,12 @@ export function planExport({ registry, repositories, gone, base }: ExportInput):
     id: randomUUID(),
     ...(base ? { since: base.id } : {}),
     at: new Date(),
-    registry,
+    ...{ registry, tagPatterns },
     repositories: [
-      ...repositories.map((each) => exported(each, known.get(each.repository), gone.get(each.repository))),
+      ...repositories.map((each) => exported(each, known.get(each.repository))),
       ...[...known.values()]
-        .filter(({ repository }) => isGone(repository, repositories))
-        .map((before) => withoutTags(before, gone.get(before.repository))),
+        .filter(({ repository }) => repositories.every((each) => each.repository !== repository))
+        .map(unchanged),
     ],
   };
   const index = { schemaVersion: 2, mediaType: mediaTypes.ociIndex, manifests: entries };
@@ -67,40 +68,32 @@ export function planExport({ registry, repositories, gone, base }: ExportInput):
   return { contents: { index, manifests, blobs, runnable: base ? [] : runnable, files }, document };
 }
 
-function isGone(repository: RepositoryName, now: readonly Collected[]): boolean {
-  return now.every((each) => each.repository !== repository);
-}
-
-/** A repository that is not looked at this time, or is gone. */
-function withoutTags(before: ExportedRepository, gone: readonly Digest[] = []): ExportedRepository {
-  return {
-    ...before,
-    tags: new Map<Tag, Digest>(),
-    removedTags: [...before.tags.keys()],
-    removedManifests: gone,
-    history: [],
-    manifests: before.manifests.filter((digest) => !gone.includes(digest)),
-    // Which blobs the manifests that are left need is not known here: a blob too many does less harm than one too few.
-    blobs: gone.length > 0 ? [] : before.blobs,
-  };
+/** A repository that is not looked at this time. */
+function unchanged(before: ExportedRepository): ExportedRepository {
+  return { ...before, removedTags: [], removedManifests: [], history: [] };
 }
 
 function exported(
-  { repository, tags, gathered, history }: Collected,
+  { repository, tags, leftOut, gathered, history, gone }: Collected,
   before: ExportedRepository | undefined,
-  gone: readonly Digest[] = [],
 ): ExportedRepository {
   const manifests = new Set([...(before?.manifests ?? []), ...gathered.manifests.keys()]);
+  const lastChange = history?.lastChange ?? before?.lastChange ?? 0;
   return {
     repository,
     tags,
-    removedTags: [...(before?.tags.keys() ?? [])].filter((tag) => !tags.has(tag)),
+    removedTags: [...(before?.tags.keys() ?? [])].filter((tag) => !tags.has(tag) && !leftOut.has(tag)),
     removedManifests: gone,
-    ...(history ? { history: history.changes } : {}),
-    lastChange: history?.lastChange ?? before?.lastChange ?? 0,
+    ...(history ? { history: history.changes.map((change) => withoutMovesOf(change, leftOut)) } : {}),
+    // What happened to tags that are left out comes with the archive that has them.
+    lastChange: leftOut.size > 0 ? (before?.lastChange ?? 0) : lastChange,
     manifests: [...manifests].filter((digest) => !gone.includes(digest)),
     // All that the manifests of before need that are still there is gathered too. What only removed ones needed, the
     // place of import may have collected.
     blobs: [...gathered.blobs.keys()],
   };
+}
+
+function withoutMovesOf(change: PastChange, tags: ReadonlySet<Tag>): PastChange {
+  return { ...change, moves: change.moves.filter(({ tag }) => !tags.has(tag)) };
 }

@@ -1,17 +1,23 @@
-import type { Client } from "../../client/client.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { isRepositoryName, type RepositoryName, type Tag } from "../../oci/names.ts";
+import type { RegistryName } from "../../oci/references.ts";
 import { matchesRepository, type RepositoryPattern } from "../../oci/repository-patterns.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
+import type { Registry } from "../../registry/registry.ts";
 import { allItems } from "../pages.ts";
 import type { ImportSource, OnProblem, SourceContents, SourceTag, Wanted } from "./source.ts";
 
 /** Tags that are looked up at a time. */
 const lookupBound = 8;
 
+/** A registry that has a name. */
+export interface NamedRegistry extends Registry {
+  readonly registry: RegistryName;
+}
+
 /** A running registry as a source, whichever it is. @param pattern which of its repositories; all, if absent */
 export function registrySource(
-  client: Client,
+  client: NamedRegistry,
   pattern: RepositoryPattern | undefined,
   signal: AbortSignal,
 ): ImportSource {
@@ -40,7 +46,7 @@ function narrowed(wanted: Wanted, pattern: RepositoryPattern): Wanted {
 }
 
 async function* namesOf(
-  client: Client,
+  client: NamedRegistry,
   { named }: Wanted,
   signal: AbortSignal,
 ): AsyncGenerator<RepositoryName, void, undefined> {
@@ -59,7 +65,7 @@ async function* namesOf(
 }
 
 async function contentsOf(
-  client: Client,
+  client: NamedRegistry,
   repository: RepositoryName,
   wanted: Wanted,
   onProblem: OnProblem,
@@ -81,7 +87,7 @@ async function contentsOf(
 
 /** None where the catalog names a repository of which nothing is left. */
 async function tagsOf(
-  client: Client,
+  client: NamedRegistry,
   repository: RepositoryName,
   { named }: Wanted,
   signal: AbortSignal,

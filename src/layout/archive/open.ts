@@ -31,8 +31,6 @@ export interface LayoutArchive {
   entries(): readonly Entry[];
   /** A small file of it beside what images are made of; `undefined` when it is not there. */
   readFile(name: string): Promise<Uint8Array | undefined>;
-  /** Whether a blob or manifest is in it, whoever names it. */
-  has(digest: Digest): boolean;
 }
 
 /**
@@ -53,7 +51,6 @@ export async function openArchive(path: string, name: string = path): Promise<La
         const located = tar.find(wanted);
         return located && tar.read(located);
       },
-      has: (digest) => tar.find(`blobs/${algorithmOf(digest)}/${encodedOf(digest)}`) !== undefined,
     };
   } catch (error) {
     throw inArchive(error, name);
@@ -153,7 +150,7 @@ function createArchive(
   path: string,
   index: IndexDocument,
   files: LayoutFiles,
-): Omit<LayoutArchive, "readFile" | "has"> {
+): Omit<LayoutArchive, "readFile"> {
   const state = { index, links: noLinks };
   const contents: LayoutContents = { files, current: async () => state };
   const holdings = createHoldingsReader(files);

@@ -5,9 +5,9 @@ import { RegistryError } from "../../oci/errors.ts";
 import { hashFile } from "../../registry/files/hash-file.ts";
 import { createHasher } from "../../registry/hash.ts";
 import { createBlobFiles } from "../blobs/files.ts";
+import { whileHeld } from "../collection/holding.ts";
 import type { DataFolder } from "../data-folder.ts";
 import { takeLock } from "../lock.ts";
-import type { CollectionMetadata } from "../metadata/collection.ts";
 import type { Fault } from "../metadata/verification.ts";
 import { type CopyCounts, copyBlobs } from "./blobs.ts";
 import type { FileContent } from "./copying.ts";
@@ -95,38 +95,6 @@ async function sync(path: string): Promise<FileContent> {
   const hasher = createHasher("sha256");
   const size = await hashFile(file, hasher);
   return { size, digest: hasher.digest() };
-}
-
-/** A hold lasts for so long, and is renewed so often. Milliseconds. */
-const [holdMs, renewMs] = [3_600_000, 60_000];
-
-/** Runs an action while nothing is collected. @throws RegistryError UNAVAILABLE when the hold was lost */
-async function whileHeld<T>(
-  collection: CollectionMetadata,
-  holder: string,
-  action: (requireHold: () => Promise<void>) => Promise<T>,
-): Promise<T> {
-  const until = (): Date => new Date(Date.now() + holdMs);
-  const id = await collection.hold(holder, until());
-  let isLost = false;
-  const renew = async (): Promise<void> => {
-    isLost ||= !(await collection.renewHold(id, until()).catch(() => true)); // busy, perhaps: there is time to try again
-  };
-  const timer = setInterval(renew, renewMs);
-  const requireHold = async (): Promise<void> => {
-    await renew();
-    if (!isLost) return;
-    throw new RegistryError(
-      "UNAVAILABLE",
-      "this machine slept for so long that the store was no longer held for the backup: run it again",
-    );
-  };
-  try {
-    return await action(requireHold);
-  } finally {
-    clearInterval(timer);
-    await collection.releaseHold(id);
-  }
 }
 
 function refuseOverlap(folder: string, target: string): void {
