@@ -110,7 +110,7 @@ function optionalProgram(name: string): OptionalProgram {
 export function installPrograms(purpose: Purpose): readonly ProgramName[] {
   const missing = missingPrograms(purpose);
   if (!isRoot || !isDebianOrUbuntu()) return missing;
-  const optional = missingOptional();
+  const optional = missingOptional().filter((name) => optionalPrograms[name].packages.length > 0);
   if (optional.length > 0) {
     console.log(`Unpacking ${optional.join(", ")} ...`);
     unpackNewer(optional.flatMap((name) => optionalPrograms[name].packages));

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { spawnSync } from "node:child_process";
+import { rmSync, writeFileSync } from "node:fs";
 import { chmod, mkdir, readdir, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { recordPath } from "../../src/cli/setup/record.ts";
 import { parseRegistryName } from "../../src/oci/references.ts";
@@ -13,11 +16,21 @@ import {
   runBerth,
   startBerthAsNobody,
 } from "../fixtures/command-lines.ts";
-import { attempt, makeTemporaryFolder } from "../fixtures/processes.ts";
+import { attempt, makeTemporaryFolder, succeed } from "../fixtures/processes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
 import { isAvailable } from "../programs.ts";
 
 setDefaultTimeout(30_000);
+
+/** Not every file system knows this. */
+const mayMakeImmutable = (() => {
+  const file = join(tmpdir(), `berth-immutable-${process.pid}`);
+  writeFileSync(file, "");
+  const made = spawnSync("chattr", ["+i", file]).status === 0;
+  if (made) spawnSync("chattr", ["-i", file]);
+  rmSync(file);
+  return made;
+})();
 
 const name = "registry.berth.test";
 let folder: string;
@@ -205,6 +218,25 @@ describe("berth setup client", () => {
     expect(nobody.stderr).toMatch(/cannot reach .*: check that berth serve --listen 0\.0\.0\.0:1 runs there/);
     const wrong = await setUp(registryOf(secure), [...here, "--fingerprint", "12"]);
     expect(wrong.exitCode).toBe(2);
+    const nowhere = await setUp(registryOf(secure), [...here, "--root", join(folder, "nowhere")]);
+    expect(nowhere).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("there is no such folder"),
+    });
+  });
+
+  test.skipIf(!mayMakeImmutable)("setup client says that a file may be immutable", async () => {
+    const before = await state();
+    await succeed("chattr", ["+i", join(root, "etc", "hosts")]);
+    try {
+      const how = [registryOf(secure), [...here, "--fingerprint", fingerprint]] as const;
+      expect((await setUp(...how)).stderr).toContain(
+        "cannot change /etc/hosts: not even root may write it: it may be immutable (lsattr): nothing was changed",
+      );
+      expect(await state()).toEqual(before);
+    } finally {
+      await succeed("chattr", ["-i", join(root, "etc", "hosts")]);
+    }
   });
 
   const bundle = "/etc/ssl/certs/ca-certificates.crt";

@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { RegistryError } from "../../../oci/errors.ts";
+import { quote, RegistryError } from "../../../oci/errors.ts";
 import { fingerprintOf } from "../../../server/tls/certificates.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../../command.ts";
 import { parseRegistry } from "../../operands.ts";
@@ -75,6 +76,7 @@ BuildKit, and the system, as far as they are installed. Nothing is changed unles
     const { flags, operands, cwd } = context;
     const { registry } = parseRegistry(operands.registry);
     const root = resolve(cwd, flags.root ?? "/");
+    if (!existsSync(root)) throw new UsageError(`--root is ${quote(root)}: there is no such folder`);
     if (flags.undo) return undo(context, registry, root);
     if (flags.insecure && (flags.fingerprint !== undefined || flags["ca-file"] !== undefined))
       throw new UsageError("--insecure checks nothing: leave out --fingerprint and --ca-file");
