@@ -1,20 +1,10 @@
 // `npm run executables`: Berth as one file for each platform, with the runtime inside. `-- linux-arm64` makes that alone.
-import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
-import {
-  chmodSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-} from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { unpackPackage } from "./packages.mjs";
 import { bundle } from "./program.mjs";
-import { fail, findBun, installDependencies, root, runNpm } from "./runtime.mjs";
+import { fail, findBun, installDependencies, root } from "./runtime.mjs";
 
 /** What executables are made for: the package of npm that has Bun for it, and what Bun calls it. */
 const platforms = {
@@ -52,34 +42,9 @@ function findRuntime(name) {
   const folder = join(cache, `${name.split("/")[1]}-${version}`);
   const runtime = join(folder, "package", "bin", "bun");
   if (existsSync(runtime)) return runtime;
-  mkdirSync(cache, { recursive: true });
-  const fresh = mkdtempSync(join(cache, "fresh-"));
-  try {
-    unpack(download(`${name}@${version}`, fresh), integrity, fresh);
-    chmodSync(join(fresh, "package", "bin", "bun"), 0o755);
-    renameSync(fresh, folder);
-  } catch (error) {
-    if (!existsSync(runtime)) throw error; // another process did it meanwhile
-  } finally {
-    rmSync(fresh, { recursive: true, force: true });
-  }
+  unpackPackage(`${name}@${version}`, integrity, folder);
+  chmodSync(runtime, 0o755);
   return runtime;
-}
-
-function download(what, folder) {
-  const { status, error } = runNpm(["pack", what, "--silent", `--pack-destination=${folder}`]);
-  if (status !== 0) throw new Error(`could not get ${what}: ${error?.message ?? `npm ended with ${status}`}`);
-  return join(folder, readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "");
-}
-
-function unpack(archive, integrity, folder) {
-  const [algorithm, expected] = integrity.split("-"); // base64 has none
-  const found = createHash(algorithm).update(readFileSync(archive)).digest("base64");
-  if (found !== expected)
-    throw new Error(`${archive} is not what package-lock.json names: its ${algorithm} is ${found}`);
-  const { status, stderr, error } = spawnSync("tar", ["-xzf", archive, "-C", folder], { encoding: "utf8" });
-  if (status !== 0) throw new Error(`could not unpack ${archive}: ${error?.message ?? stderr}`);
-  rmSync(archive);
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {

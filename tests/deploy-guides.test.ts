@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { cp, mkdir, readFile, rm } from "node:fs/promises";
+import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeCertificate } from "./fixtures/certificates.ts";
 import { startDockerEngine } from "./fixtures/docker-engine.ts";
 import { installBerth, runGuide } from "./fixtures/guides.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
-import { freePort, makeTemporaryFolder } from "./fixtures/processes.ts";
-import { isAvailable } from "./programs.ts";
+import { freePort, makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
+import { isAvailable, programPath } from "./programs.ts";
 
 setDefaultTimeout(60_000);
 
@@ -56,7 +57,7 @@ test.skipIf(process.getuid?.() !== 0 || !isAvailable("nginx", "openssl") || Bun.
   },
 );
 
-describe("docs/kubernetes.md", () => {
+describe.skipIf(!isAvailable("helm", "kubectl"))("docs/kubernetes.md", () => {
   const chart = join(root, "deploy", "helm", "berth");
   const blocks = async (kind: string) => {
     const text = await readFile(join(docs, "kubernetes.md"), "utf8");
@@ -65,45 +66,45 @@ describe("docs/kubernetes.md", () => {
       ([, block = ""]) => block,
     );
   };
+  const linesOf = async (program: string) =>
+    (await blocks("sh"))
+      .flatMap((block) => block.replaceAll("\\\n", " ").split("\n"))
+      .filter((line) => line.startsWith(`${program} `));
 
   test("each of its helm commands gives values that the chart has, and objects", async () => {
-    const commands = (await blocks("sh")).flatMap((block) => {
-      return block
-        .replaceAll("\\\n", " ")
-        .split("\n")
-        .filter((line) => line.startsWith("helm "));
-    });
-    expect(commands).toHaveLength(4);
+    const commands = await linesOf("helm");
+    expect(commands).toHaveLength(5);
     const [file = ""] = await blocks("yaml");
-    const own = Bun.YAML.parse(await readFile(join(chart, "values.yaml"), "utf8"));
+    await writeFile(join(folder, "values.yaml"), file);
     for (const command of commands) {
-      expect(command).toStartWith("helm upgrade --install berth deploy/helm/berth ");
-      const values = command.includes("--values values.yaml") ? (Bun.YAML.parse(file) as object) : {};
-      for (const [, path = "", value] of command.matchAll(/--set ([\w.]+)=(\S+)/g)) {
-        expect(own).toHaveProperty(path);
-        setAt(values as Record<string, unknown>, path.split("."), value === "true" ? true : value); // just parsed
-      }
-      for (const name of Object.keys(values)) expect(own).toHaveProperty(name);
-      const kinds = (await renderChart(chart, { values })).map(({ kind }) => kind);
+      const [before = "", given = ""] = command.split(" deploy/helm/berth ");
+      expect(before).toBe("helm upgrade --install berth");
+      const args = given
+        .trim()
+        .split(/ +/)
+        .map((arg) => (arg === "values.yaml" ? join(folder, arg) : arg));
+      const kinds = (await renderChart(chart, { args })).map(({ kind }) => kind);
       expect(kinds.includes("Ingress")).toBe(command.includes("ingress.enabled"));
       expect(kinds).toContain("StatefulSet");
     }
   });
-});
 
-function setAt(
-  target: Record<string, unknown>,
-  [name = "", ...rest]: readonly string[],
-  value: unknown,
-): void {
-  if (rest.length === 0) {
-    target[name] = value;
-    return;
-  }
-  const inner = { ...(target[name] as Record<string, unknown> | undefined) }; // a map, or not there
-  setAt(inner, rest, value);
-  target[name] = inner;
-}
+  test("its kubectl commands make the secrets that the chart reads", async () => {
+    await writeFile(join(folder, "password.txt"), "correct horse battery staple");
+    const { certificate, key } = await makeCertificate(folder, "registry", {
+      names: "DNS:registry.example.com",
+    });
+    const create = (await linesOf("kubectl")).filter((line) => line.startsWith("kubectl create secret "));
+    const secrets = create.map(async (line) => {
+      const real = line.replace("registry.pem", certificate).replace("registry.key", key);
+      const args = [...real.split(/ +/).slice(1), "--dry-run=client", "--output=json"];
+      return JSON.parse(await succeed(programPath("kubectl"), args, { cwd: folder }));
+    });
+    const [admin, tls] = await Promise.all(secrets);
+    expect(Object.keys(admin.data)).toEqual(["password"]);
+    expect(Object.keys(tls.data).sort()).toEqual(["tls.crt", "tls.key"]);
+  });
+});
 
 test("every file that these guides and the README link to is there", async () => {
   for (const guide of ["five-minutes.md", "behind-a-proxy.md", "kubernetes.md", "../README.md"]) {

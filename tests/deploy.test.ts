@@ -5,12 +5,13 @@ import { userId } from "../deploy/image/root-files.ts";
 import { loadSettings } from "../src/server/settings.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
-import { makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
+import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
 setDefaultTimeout(60_000);
 
-const deploy = join(import.meta.dir, "..", "deploy");
+const root = join(import.meta.dir, "..");
+const deploy = join(root, "deploy");
 let folder: string;
 
 beforeAll(async () => {
@@ -69,8 +70,7 @@ describe.skipIf(!isAvailable("docker-compose"))("deploy/compose", () => {
   });
 });
 
-// Helm is in no Debian: its templates are rendered by our own engine for Go's language.
-describe("deploy/helm/berth", () => {
+describe.skipIf(!isAvailable("helm"))("deploy/helm/berth", () => {
   const chart = join(deploy, "helm", "berth");
   const render = async (values: object, name = "berth") => {
     const objects = await renderChart(chart, { name, values });
@@ -100,6 +100,45 @@ describe("deploy/helm/berth", () => {
     expect(pod?.containers?.[0]?.volumeMounts?.map(({ name }: Tree) => String(name)).sort()).toEqual(known);
     expect(pod?.volumes?.[0]?.configMap?.name).toBe("production-berth");
     expect(Service?.spec?.ports?.[0]?.targetPort).toBe("http");
+  });
+
+  test("helm finds nothing to complain of, and refuses a value that the chart does not have", async () => {
+    await succeed(programPath("helm"), ["lint", "--strict", "--quiet", chart]);
+    expect(render({ persistance: { size: "1Gi" } })).rejects.toThrow("'persistance' not allowed");
+    expect(render({ ingress: { enabled: "yes" } })).rejects.toThrow("/ingress/enabled");
+  });
+
+  test("Kubernetes knows every field of its objects", async () => {
+    const everything = {
+      ...{
+        ingress: { enabled: true, className: "nginx" },
+        tls: { existingSecret: "tls" },
+        imagePullSecrets: [{ name: "a" }],
+      },
+      ...{ adminPassword: { existingSecret: "first" }, persistence: { storageClass: "fast" } },
+      ...{
+        nodeSelector: { disk: "ssd" },
+        tolerations: [{ operator: "Exists" }],
+        affinity: { nodeAffinity: {} },
+      },
+    };
+    const variants = [{}, everything, { persistence: { existingClaim: "old" } }];
+    const objects = (await Promise.all(variants.map((values) => renderChart(chart, { values })))).flat();
+    const types = join(root, "node_modules", "kubernetes-types");
+    const lines = objects.map(({ apiVersion, kind, ...rest }, index) => {
+      const room = apiVersion === "v1" ? "core/v1" : apiVersion.replace(".k8s.io", "");
+      const type = `import("${types}/${room}").${kind}`;
+      return `export const object${index}: ${type} = ${JSON.stringify({ apiVersion, kind, ...rest })};`;
+    });
+    const file = join(folder, "objects.ts");
+    await writeFile(file, lines.join("\n"));
+    const compiler = [
+      join(root, "node_modules", ".bin", "tsc"),
+      ["--noEmit", "--strict", "--ignoreConfig", file],
+    ] as const;
+    expect(await succeed(...compiler)).toBe("");
+    await writeFile(file, lines.join("\n").replaceAll("serviceName", "servicename"));
+    expect((await attempt(...compiler)).stdout).toContain("servicename");
   });
 
   test("its pod is the image's user and may do nothing else", async () => {
@@ -134,6 +173,33 @@ describe("deploy/helm/berth", () => {
     } finally {
       await berth.stop();
     }
+  });
+
+  test.each([
+    [{}, "HTTP", undefined],
+    [{ tls: { existingSecret: "registry-tls" } }, "HTTPS", "HTTPS"],
+    [{ settings: { tls: { folder: "/data/tls" } } }, "HTTPS", "HTTPS"],
+  ])("with %j its probes speak %s, and an ingress does", async (values, scheme, backend) => {
+    const objects = await render({ ...values, ingress: { enabled: true } });
+    const container = podOf(objects)?.containers?.[0];
+    const probes = ["startupProbe", "readinessProbe", "livenessProbe"];
+    expect(probes.map((probe) => container?.[probe]?.httpGet?.scheme)).toEqual(probes.map(() => scheme));
+    expect(objects.Service?.spec?.ports?.[0]?.appProtocol).toBe(scheme.toLowerCase());
+    const annotations = objects.Ingress?.metadata?.annotations;
+    expect(annotations?.["nginx.ingress.kubernetes.io/backend-protocol"]).toBe(backend);
+  });
+
+  test("a secret's certificate is where Berth is told that it is", async () => {
+    const objects = await render({ tls: { existingSecret: "registry-tls" } });
+    const environment = environmentOf(objects);
+    expect(loadSettings({}, environment).tls).toMatchObject({
+      certificate: "/tls/tls.crt",
+      key: "/tls/tls.key",
+    });
+    const pod = podOf(objects);
+    const mount = pod?.containers?.[0]?.volumeMounts?.find(({ mountPath }: Tree) => mountPath === "/tls");
+    const volume = pod?.volumes?.find(({ name }: Tree) => name === mount?.name);
+    expect(volume?.secret).toEqual({ secretName: "registry-tls", defaultMode: 0o440 });
   });
 
   test("the pod has the time that Berth takes to stop", async () => {

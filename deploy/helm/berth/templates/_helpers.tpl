@@ -16,3 +16,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
+
+{{- define "berth.scheme" -}}
+{{ if or .Values.tls.existingSecret .Values.settings.tls }}HTTPS{{ else }}HTTP{{ end }}
+{{- end -}}

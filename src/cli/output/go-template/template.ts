@@ -1,5 +1,5 @@
 import { UsageError } from "../../command.ts";
-import { type Functions, isTrue, functions as ownFunctions, printed, type Value } from "./functions.ts";
+import { functions, isTrue, printed, type Value } from "./functions.ts";
 import { type Block, type Command, type Node, type Operand, type Pipeline, parseTemplate } from "./syntax.ts";
 
 /**
@@ -18,19 +18,16 @@ interface Scope {
   /** What the template was called with. */
   readonly root: Value;
   readonly variables: Map<string, Value>;
-  readonly functions: Functions;
 }
 
 /**
  * Parses a template as `docker --format` takes it: the language of Go's text/template without definitions, with
  * docker's functions.
- * @param further functions beside these, or instead of them
  * @throws UsageError
  */
-export function compileTemplate(text: string, further: Functions = {}): Template {
+export function compileTemplate(text: string): Template {
   const nodes = parseTemplate(text);
-  const functions = { ...ownFunctions, ...further };
-  return (dot) => renderAll(nodes, { dot, root: dot, variables: new Map([["$", dot]]), functions });
+  return (dot) => renderAll(nodes, { dot, root: dot, variables: new Map([["$", dot]]) });
 }
 
 function renderAll(nodes: readonly Node[], outer: Scope): string {
@@ -96,7 +93,7 @@ function evaluate({ commands }: Pipeline, scope: Scope): Value {
 function call(command: Command, scope: Scope, last: readonly Value[]): Value {
   const [head, ...args] = command;
   if (head?.kind === "function") {
-    const called = Object.hasOwn(scope.functions, head.name) ? scope.functions[head.name] : undefined;
+    const called = Object.hasOwn(functions, head.name) ? functions[head.name] : undefined;
     if (!called) {
       throw new UsageError(`template: there is no function ${JSON.stringify(head.name)}`);
     }
