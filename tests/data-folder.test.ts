@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { chown, mkdir, readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { berthProgram } from "./fixtures/command-lines.ts";
 import { attempt, makeTemporaryFolder } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
+import { isAvailable, programPath } from "./programs.ts";
 
 const isRoot = process.getuid?.() === 0;
 const nobody = 65534;
@@ -45,6 +47,22 @@ describe("the data folder of berth serve", () => {
     await writeFile(join(data, ".hidden"), "");
     for (const _ of [1, 2]) await (await startBerth({ data })).stop();
   });
+
+  test.skipIf(!isAvailable("strace"))(
+    "serve takes a folder whose first start was killed while it was made",
+    async () => {
+      const data = join(folder, "begun");
+      const args = [berthProgram, "serve", "--listen", "127.0.0.1:0", "--data", data];
+      for (const name of ["blobs", "uploads", "removed"]) {
+        const kill = ["-f", "-qq", "-P", join(data, name), "-e", "inject=mkdir,mkdirat:signal=KILL:when=1"];
+        const { exitCode } = await attempt(programPath("strace"), [...kill, process.execPath, ...args]);
+        expect([exitCode, existsSync(join(data, name))]).toEqual([-1, false]);
+        await (await startBerth({ data })).stop();
+        await rm(data, { recursive: true });
+      }
+    },
+    30_000,
+  );
 
   test("serve names what is no folder", async () => {
     const file = join(folder, "file");

@@ -83,14 +83,14 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const { folder, slot = 0, slots = 1, stallMs = 60_000, maxOpenUploads = 10_000, localFiles } = options;
   const { keep = defaultKeeping, troubled = () => {} } = options;
   const uploadFolder = join(folder, "uploads");
-  await makeDurableFolder(join(folder, "blobs"));
-  await makeDurableFolder(uploadFolder);
-  await makeDurableFolder(join(folder, "removed"));
+  await makeDurableFolder(folder);
   const reserve = createReserve(join(folder, "reserve"));
+  // Before the folders: without it, these would seem to be what is left of a store, though a kill left them.
   const metadata = withReserve(
     openSqliteMetadata(join(folder, "metadata.db"), options.policies, keep),
     reserve,
   );
+  for (const each of ["blobs", "uploads", "removed"]) await makeDurableFolder(join(folder, each));
   const noCheckpoint = (why: string): void => troubled(`the log of the metadata cannot be shortened: ${why}`);
   const checkpointer = slot === 0 ? startCheckpointer(join(folder, "metadata.db"), noCheckpoint) : undefined;
   const blobs = createBlobFiles(join(folder, "blobs"));
