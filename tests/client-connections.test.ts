@@ -6,33 +6,29 @@ import type { TransportOptions } from "../src/client/transport.ts";
 import { createTransport } from "../src/client/transport-node.ts";
 import { isRegistryError, type RegistryError } from "../src/oci/errors.ts";
 import { errorOf } from "../src/registry/contract/fixtures.ts";
+import { type CertificateFiles, makeCertificate } from "./fixtures/certificates.ts";
 import { useOddRegistries } from "./fixtures/odd-registries.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { serveTunnels } from "./fixtures/proxies.ts";
-import {
-  makeCertificate,
-  type Reply,
-  type SeenRequest,
-  type TestCertificate,
-} from "./fixtures/reply-servers.ts";
+import type { Reply, SeenRequest } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
 
 let folder: string;
-let local: TestCertificate;
-let named: TestCertificate;
+let local: CertificateFiles;
+let named: CertificateFiles;
 const hasOpenssl = isAvailable("openssl");
 
 beforeAll(async () => {
   folder = await makeTemporaryFolder();
   if (!hasOpenssl) return;
-  local = await makeCertificate(folder, "local", "IP:127.0.0.1,DNS:localhost");
-  named = await makeCertificate(folder, "named", "DNS:registry.test");
+  local = await makeCertificate(folder, "local", { names: "IP:127.0.0.1,DNS:localhost" });
+  named = await makeCertificate(folder, "named", { names: "DNS:registry.test" });
 });
 afterAll(() => rm(folder, { recursive: true }));
 
 const { serve: serveAny, keep } = useOddRegistries();
 
-const serve = (tls?: TestCertificate, answer: (request: SeenRequest) => Reply = () => ({})) =>
+const serve = (tls?: CertificateFiles, answer: (request: SeenRequest) => Reply = () => ({})) =>
   serveAny(answer, { tls });
 const serveProxy = async (...args: Parameters<typeof serveTunnels>) => keep(await serveTunnels(...args));
 
@@ -54,7 +50,7 @@ describe.skipIf(!hasOpenssl)("certificates", () => {
 
   test("ping takes a certificate when a CA file has its authority, beside those that are known anyway", async () => {
     const { host } = await serve(local);
-    await clientOf(host, { caFiles: [named.file, local.file] }).ping();
+    await clientOf(host, { caFiles: [named.certificate, local.certificate] }).ping();
   });
 
   test("ping takes any certificate when it is told to", async () => {
@@ -64,7 +60,7 @@ describe.skipIf(!hasOpenssl)("certificates", () => {
 
   test("ping refuses a certificate that is made out to another name", async () => {
     const { host } = await serve(named);
-    const { message } = await unavailable(clientOf(host, { caFiles: [named.file] }));
+    const { message } = await unavailable(clientOf(host, { caFiles: [named.certificate] }));
     expect(message).toContain("is not trusted");
     expect(message).toContain("a name that it is made out to");
   });
@@ -133,7 +129,7 @@ describe.skipIf(!hasOpenssl)("proxies", () => {
     const registry = await serve(named);
     const proxy = await serveProxy(registry);
     const https = `http://ada:p%40ss@${proxy.host}`;
-    const client = clientOf(host, { proxies: { https }, caFiles: [named.file] });
+    const client = clientOf(host, { proxies: { https }, caFiles: [named.certificate] });
     await client.ping();
     await client.ping();
     expect(proxy.seen.length).toBe(1);
@@ -147,14 +143,17 @@ describe.skipIf(!hasOpenssl)("proxies", () => {
 
   test("ping goes through a proxy that is reached by TLS itself", async () => {
     const proxy = await serveProxy(await serve(named), { tls: local });
-    const caFiles = [named.file, local.file];
+    const caFiles = [named.certificate, local.certificate];
     await clientOf(host, { proxies: { https: `https://${proxy.host}` }, caFiles }).ping();
     expect(proxy.seen.length).toBe(1);
   });
 
   test("ping checks the name of the certificate behind a proxy", async () => {
     const proxy = await serveProxy(await serve(local));
-    const client = clientOf(host, { proxies: { https: `http://${proxy.host}` }, caFiles: [local.file] });
+    const client = clientOf(host, {
+      proxies: { https: `http://${proxy.host}` },
+      caFiles: [local.certificate],
+    });
     expect((await unavailable(client)).message).toContain("the certificate of registry.test is not trusted");
   });
 
@@ -168,7 +167,7 @@ describe.skipIf(!hasOpenssl)("proxies", () => {
   test("ping reaches this machine and exceptions directly", async () => {
     const registry = await serve(local);
     const proxies = { https: "http://127.0.0.1:1" };
-    await clientOf(registry.host, { proxies, caFiles: [local.file] }).ping();
+    await clientOf(registry.host, { proxies, caFiles: [local.certificate] }).ping();
     const client = clientOf("no-such-host.invalid", { proxies: { ...proxies, except: ".invalid" } });
     expect((await unavailable(client)).message).toContain("can be found");
   });

@@ -19,10 +19,10 @@ import {
 } from "../src/registry/contract/fixtures.ts";
 import { copy, createMemoryRegistry } from "../src/registry/index.ts";
 import { streamOf } from "../src/registry/streams.ts";
+import { makeCertificate } from "./fixtures/certificates.ts";
 import { mayMount } from "./fixtures/disks.ts";
 import { makeTemporaryFolder, succeed } from "./fixtures/processes.ts";
 import { type RunningRegistry, startBerth, startDockerRegistry } from "./fixtures/registries.ts";
-import { makeCertificate } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
 
 const [one, two] = tags("1.0", "2.0") as [Tag, Tag]; // safe: two names give two tags
@@ -132,9 +132,8 @@ describe.skipIf(!isAvailable("docker-registry", "openssl"))("docker-registry wit
   let peer: RunningRegistry;
   let authority: string;
   beforeAll(async () => {
-    const { file } = await makeCertificate(folder, "peer", "IP:127.0.0.1");
-    authority = file;
-    const tls = { certificate: file, key: join(folder, "peer.key") };
+    const tls = await makeCertificate(folder, "peer", { names: "IP:127.0.0.1" });
+    authority = tls.certificate;
     peer = await startDockerRegistry({ users: { ada: password }, tls });
   });
   afterAll(() => peer?.stop());

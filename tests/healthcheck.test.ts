@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeCertificate } from "./fixtures/certificates.ts";
 import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
-import { makeCertificate } from "./fixtures/reply-servers.ts";
 import { isAvailable } from "./programs.ts";
 
 let folder: string;
@@ -44,9 +44,9 @@ describe("berth healthcheck", () => {
   test.skipIf(!isAvailable("openssl"))(
     "healthcheck asks a server on all addresses whose certificate has another name",
     async () => {
-      const { file } = await makeCertificate(folder, "registry", "DNS:registry.test");
+      const { certificate, key } = await makeCertificate(folder, "registry", { names: "DNS:registry.test" });
       const data = join(folder, "tls");
-      const files = ["--tls-certificate", file, "--tls-key", file.replace(/\.\w+$/, ".key")];
+      const files = ["--tls-certificate", certificate, "--tls-key", key];
       const args = [berthProgram, "serve", "--listen", "0.0.0.0:0", "--data", data, ...files];
       const berth = startProcess(process.execPath, args);
       await berth.waitForOutput(/docker pull/);

@@ -17,6 +17,7 @@ import { createClient } from "../src/client/client.ts";
 import type { Digest } from "../src/oci/digests.ts";
 import { parseRepositoryName, parseTag } from "../src/oci/names.ts";
 import { bytesFor, pushImage } from "../src/registry/contract/fixtures.ts";
+import { digestOf } from "../src/registry/hash.ts";
 import { openStore, type Store } from "../src/store/store.ts";
 import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { type ContainerTools, makeContainerTools } from "./fixtures/container-tools.ts";
@@ -119,7 +120,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
     expect(await inventory(source)).toEqual(before);
     const berth = await startBerth({ data });
     try {
-      const digestOf = (name: string) =>
+      const inspect = (name: string) =>
         tools.skopeo(
           "inspect",
           "--tls-verify=false",
@@ -135,9 +136,9 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
           "{{.Digest}}",
           `docker://${old.host}/${name}`,
         );
-        expect([name, await digestOf(name)]).toEqual([name, was]);
+        expect([name, await inspect(name)]).toEqual([name, was]);
       }
-      expect(await digestOf("team/app:multi")).toBe(pushed.index);
+      expect(await inspect("team/app:multi")).toBe(pushed.index);
       const pulled = join(folder, "pulled");
       await tools.skopeo(
         "copy",
@@ -308,9 +309,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       await Promise.race([running.exited, Bun.sleep(afterMs)]);
       await running.stop("SIGKILL");
     }
-    const { exitCode, report } = await importJson(source, "--data", data);
-    expect(exitCode).toBe(0);
-    expect(report.faults).toEqual([]);
+    expect(await importJson(source, "--data", data)).toMatchObject({ exitCode: 0, report: { faults: [] } });
     await withStore(data, async ({ registry }) => {
       for (const repository of [app, other]) {
         for (const name of (await registry.listTags(repository)).items)
@@ -425,9 +424,6 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
     }
   });
 });
-
-const digestOf = (bytes: Uint8Array) =>
-  `sha256:${new Bun.CryptoHasher("sha256").update(bytes).digest("hex")}`;
 
 /** The larger layers of an index's images. */
 async function layersOf(index: string, fileOf: (digest: string) => string): Promise<readonly string[]> {

@@ -4,10 +4,11 @@ import { join } from "node:path";
 import { createClient } from "../src/client/index.ts";
 import { parseReference, withDefaultTag } from "../src/oci/index.ts";
 import { pushImage } from "../src/registry/contract/fixtures.ts";
+import { makeCertificate } from "./fixtures/certificates.ts";
 import { type BackgroundProcess, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { serveTunnels } from "./fixtures/proxies.ts";
 import { type RunningRegistry, startBerth } from "./fixtures/registries.ts";
-import { makeCertificate, serveReplies } from "./fixtures/reply-servers.ts";
+import { serveReplies } from "./fixtures/reply-servers.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
 const root = join(import.meta.dir, "..");
@@ -70,14 +71,14 @@ describe("the package under Node", () => {
   test.skipIf(!isAvailable("openssl"))(
     "ping says what is wrong with a connection",
     async () => {
-      const certificate = await makeCertificate(folder, "registry", "DNS:registry.test");
-      const secure = await serveReplies(() => ({}), { tls: certificate });
+      const files = await makeCertificate(folder, "registry", { names: "DNS:registry.test" });
+      const secure = await serveReplies(() => ({}), { tls: files });
       const plain = await serveReplies(() => ({}));
       const gone = await serveReplies(() => ({}));
       const proxy = await serveTunnels(secure);
       await gone.stop();
       const proxies = { https: `http://ada:secret@${proxy.host}` };
-      const caFiles = [certificate.file];
+      const caFiles = [files.certificate];
       const probes = [
         [{ host: plain.host }, /^ok$/],
         [{ host: "registry.test", transport: { proxies, caFiles } }, /^ok$/],

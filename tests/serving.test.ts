@@ -5,7 +5,8 @@ import { connect } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { connect as connectTls } from "node:tls";
-import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
+import { makeCertificate } from "./fixtures/certificates.ts";
+import { attempt, makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { startBerth } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
@@ -176,7 +177,7 @@ describe("berth serve", () => {
 
 describe.skipIf(!isAvailable("openssl"))("berth serve with TLS", () => {
   test("serve takes a new certificate when the files change, and refuses a key of another", async () => {
-    const [first, second] = [await makeCertificate("first"), await makeCertificate("second")];
+    const [first, second] = [await makeCertificate(folder, "first"), await makeCertificate(folder, "second")];
     const files = { certificate: join(folder, "live.pem"), key: join(folder, "live.key") };
     await copyFile(first.certificate, files.certificate);
     await copyFile(first.key, files.key);
@@ -203,15 +204,6 @@ describe.skipIf(!isAvailable("openssl"))("berth serve with TLS", () => {
 
 function tlsFlags(files: { readonly certificate: string; readonly key: string }): string[] {
   return ["--listen", "127.0.0.1:0", "--tls-certificate", files.certificate, "--tls-key", files.key];
-}
-
-async function makeCertificate(name: string) {
-  const files = { certificate: join(folder, `${name}.pem`), key: join(folder, `${name}.key`) };
-  const subject = ["-subj", `/CN=${name}`, "-days", "2"];
-  const output = ["-keyout", files.key, "-out", files.certificate];
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
-  await succeed(programPath("openssl"), ["req", "-x509", ...kind, ...subject, ...output]);
-  return files;
 }
 
 async function subjectOf(host: string): Promise<string> {
