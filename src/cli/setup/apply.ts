@@ -36,8 +36,14 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
     folders: [...new Set([...(earlier?.folders ?? []), ...folders])],
   };
   const retreat = async (): Promise<void> => {
-    await takeBack(files, { steps, commands: [], folders });
-    await restoreRecord(place, earlier, folders);
+    try {
+      await takeBack(files, { steps, commands: [], folders });
+      await restoreRecord(place, earlier, folders);
+    } catch (cause) {
+      const next = `run berth setup client ${registry} --undo`;
+      const left = `not everything could be taken back (${reasonOf(cause)})`;
+      throw new RegistryError("DENIED", `${left}: ${next}`, { cause });
+    }
   };
   const begun: (readonly string[])[] = [];
   let at = recordPath(registry);
@@ -55,9 +61,8 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
       await run(argv);
     }
   } catch (cause) {
-    await retreat();
-    const left = await runAll(run, begun);
-    const state = left === undefined ? "nothing was changed" : `the files are as they were, but ${left}`;
+    const kept = await retreat().then(() => undefined, reasonOf);
+    const state = kept ?? (await runAll(run, begun)) ?? "nothing was changed";
     throw new RegistryError("DENIED", `cannot change ${at}: ${reasonOf(cause)}: ${state}`, { cause });
   }
   return async () => {
@@ -74,7 +79,7 @@ async function runAll(
   let failed: string | undefined;
   for (const argv of commands) {
     await run(argv).catch((cause) => {
-      failed = `"${argv.join(" ")}" failed (${reasonOf(cause)}): run it again`;
+      failed = `the files are as they were, but "${argv.join(" ")}" failed (${reasonOf(cause)}): run it again`;
     });
   }
   return failed;

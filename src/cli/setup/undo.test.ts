@@ -15,6 +15,7 @@ import {
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import fc from "fast-check";
+import { RegistryError } from "../../oci/errors.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import { applyPlan } from "./apply.ts";
 import { engines } from "./engines/engines.ts";
@@ -156,7 +157,8 @@ async function applyTo(root: string, scheme: Scheme, files = openFiles(root)): P
 
 async function killing(act: () => Promise<unknown>): Promise<void> {
   await act().catch((error: unknown) => {
-    if (!(error instanceof Killed)) throw error;
+    const cause = error instanceof RegistryError ? error.cause : error;
+    if (!(cause instanceof Killed)) throw error;
   });
 }
 
@@ -205,6 +207,28 @@ describe("undoSetup", () => {
       ),
       runs,
     );
+  });
+
+  test("applyPlan says what is left when a program fails, and when what was done cannot be taken back", async () => {
+    const root = await make({ "/etc/hosts": { text: "x\n", mode: 0o644, isLinked: false } });
+    const state = await stateOf(root);
+    const plan = planFor(root, "https");
+    const commands = [{ argv: ["a"], undo: ["b"], why: "" }];
+    const failing = async (argv: readonly string[]): Promise<void> => {
+      throw new Error(`${argv.join(" ")} broke`);
+    };
+    const apply = (files: Files) => applyPlan({ ...plan, commands }, { files, registry, run: failing });
+    await expect(apply(openFiles(root))).rejects.toThrow(
+      'cannot change the system: a broke: the files are as they were, but "b" failed (b broke): run it again',
+    );
+    expect(await stateOf(root)).toEqual(state);
+    const files = openFiles(root);
+    const broken = { ...files, remove: () => Promise.reject(new Error("the disk broke")) };
+    await expect(apply(broken)).rejects.toThrow(
+      "a broke: not everything could be taken back (the disk broke): run berth setup client registry.lan:5000 --undo",
+    );
+    await undoSetup(files, registry, noProgram);
+    expect(await stateOf(root)).toEqual(state);
   });
 
   test("undoSetup loses nothing of what others wrote meanwhile", async () => {
