@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { issueCertificate } from "../../src/server/tls/authority.ts";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
@@ -249,15 +249,25 @@ describe("berth doctor", () => {
 
     test("doctor names the fingerprint of an authority that is not trusted, and is content when docker trusts it", async () => {
       const { of } = await examine(berth.host);
-      const wanted = expect.stringMatching(/^berth setup client \S+ --fingerprint [0-9a-f]{64}$/);
-      expect(of("authority")).toMatchObject({ state: "wrong", mend: wanted });
-      expect(of("docker")).toMatchObject({ state: "wrong", mend: `berth setup client ${berth.host}` });
-      const place = join(folder, "root", "etc", "docker", "certs.d", berth.host);
-      await mkdir(place, { recursive: true });
-      await writeFile(join(place, "ca.crt"), await Bun.file(join(tls, "authority.pem")).text());
+      const { state, mend = "" } = of("authority") ?? {};
+      expect(state).toBe("wrong");
+      expect(mend).toMatch(/^berth setup client \S+ --fingerprint [0-9a-f]{64}$/);
+      expect(of("docker")).toMatchObject({ state: "wrong", mend });
+      const root = ["--root", join(folder, "root")];
+      const mended = await runBerth([...mend.split(" ").slice(1), ...root]);
+      expect(mended).toMatchObject({ exitCode: 0, stderr: "" });
+      await mkdir(join(folder, "root", "etc", "containers"));
+      const { of: half } = await examine(berth.host);
+      const file = `/etc/docker/certs.d/${berth.host}/ca.crt`;
+      expect(half("docker")).toMatchObject({ state: "fine" });
+      expect(half("podman")).toMatchObject({ state: "fine", says: `it trusts ${file}` });
       const { of: after } = await examine(berth.host);
       for (const check of ["authority", "api", "push", "docker"])
         expect(after(check)).toMatchObject({ state: "fine" });
+      await mkdir(join(folder, "root", "etc", "buildkit"));
+      const { of: third } = await examine(berth.host);
+      const known = `berth setup client ${berth.host} --ca-file ${file}`;
+      expect(third("buildkit")).toMatchObject({ state: "wrong", mend: known });
     });
 
     test.each([

@@ -37,6 +37,8 @@ export interface Facts {
   /** The authorities that vouch for it (PEM); none where those of the runtime do. */
   readonly authority?: string;
   readonly isTrustedBySystem?: boolean;
+  /** What makes engines trust its authority. */
+  readonly trust?: Pick<Finding, "mend" | "hint">;
   /** The answer to the question that every client begins with. */
   readonly answer?: { readonly status: number; readonly headers: ReadonlyMap<string, string> };
   readonly client?: Client;

@@ -25,8 +25,8 @@ async function checkEngine(engine: Puller, facts: Facts): Promise<Result> {
   try {
     const { kind, because } = await outlookOf(engine, facts);
     if (kind === "works") return roomFor(engine, facts) ?? { state: "fine", says: because };
-    const insecure = scheme === "http" ? " --insecure" : "";
-    return { state: "wrong", says: because, mend: asRoot(`berth setup client ${registry}${insecure}`) };
+    const insecure = { mend: asRoot(`berth setup client ${registry} --insecure`) };
+    return { state: "wrong", says: because, ...(scheme === "http" ? insecure : facts.trust) };
   } catch (error) {
     if (!isRegistryError(error, "DENIED")) throw error;
     return { state: "untried", says: error.message, mend: asRoot(`berth doctor ${registry}`) };

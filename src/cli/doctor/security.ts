@@ -72,7 +72,8 @@ export const authorityCheck: Check = {
     const first = isTrustedBySystem ? system : await firstVouching(at, authoritiesFor(registry, machine));
     if (first) {
       const says = `it is vouched for by ${first.file}`;
-      return { state: "fine", says, facts: { ...facts, authority: first.text } };
+      const trust = { mend: asRoot(`berth setup client ${registry} --ca-file ${first.file}`) };
+      return { state: "fine", says, facts: { ...facts, authority: first.text, trust } };
     }
     if ((await shakeHands(at)).distrust === undefined)
       return { state: "fine", says: "this machine trusts it", facts };
@@ -82,7 +83,8 @@ export const authorityCheck: Check = {
       offered === undefined
         ? ["--ca-file FILE", "with its authority's certificate for FILE"]
         : [`--fingerprint ${offered}`, "if the server shows the same fingerprint"];
-    return { state: "wrong", says, mend: asRoot(`berth setup client ${registry} ${what}`), hint, facts };
+    const trust = { mend: asRoot(`berth setup client ${registry} ${what}`), hint };
+    return { state: "wrong", says, ...trust, facts: { ...facts, trust } };
   },
 };
 

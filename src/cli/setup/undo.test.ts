@@ -2,6 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { existsSync } from "node:fs";
 import {
   chmod,
+  chown,
   lstat,
   mkdir,
   mkdtemp,
@@ -38,6 +39,7 @@ afterAll(() => Promise.all(folders.map((folder) => rm(folder, { recursive: true 
 interface Before {
   readonly text: string;
   readonly mode: number;
+  readonly owner: number;
   /** Whether the path is a link to the file. */
   readonly isLinked: boolean;
 }
@@ -75,6 +77,7 @@ const tree: fc.Arbitrary<Tree> = fc.record(
         fc.record({
           text: fc.constantFrom(...known),
           mode: fc.constantFrom(0o644, 0o600, 0o640),
+          owner: fc.constantFrom(0, 1234),
           isLinked: fc.boolean(),
         }),
         { nil: undefined },
@@ -94,6 +97,7 @@ async function make(before: Tree): Promise<string> {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await Bun.write(join(root, real), Buffer.from(one.text, "latin1"));
     await chmod(join(root, real), one.mode);
+    if (process.getuid?.() === 0) await chown(join(root, real), one.owner, one.owner);
     await utimes(join(root, real), 1_700_000_000, 1_700_000_000);
     if (one.isLinked) await symlink(real, join(root, path));
   }
@@ -210,7 +214,7 @@ describe("undoSetup", () => {
   });
 
   test("applyPlan says what is left when a program fails, and when what was done cannot be taken back", async () => {
-    const root = await make({ "/etc/hosts": { text: "x\n", mode: 0o644, isLinked: false } });
+    const root = await make({ "/etc/hosts": { text: "x\n", mode: 0o644, owner: 0, isLinked: false } });
     const state = await stateOf(root);
     const plan = planFor(root, "https");
     const commands = [{ argv: ["a"], undo: ["b"], why: "" }];
