@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readdir, rm, utimes } from "node:fs/promises";
+import { readdir, rm, truncate, utimes } from "node:fs/promises";
 import { join } from "node:path";
+import { digestOf } from "../../src/registry/hash.ts";
 import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { missingOf, pushBlob, pushImage } from "../fixtures/pushes.ts";
@@ -135,5 +136,83 @@ describe("the server's own verification", () => {
     } finally {
       await rm(folder, { recursive: true });
     }
+  });
+
+  test("goes on over restarts where it was, and its metrics show what it read", async () => {
+    const folder = await makeTemporaryFolder();
+    const config = join(folder, "berth.yaml");
+    const options = { data: join(folder, "data"), args: ["--config", config] };
+    const rateOf = (rate: string) => Bun.write(config, `verify: { every: 1s, rate: ${rate} }\n`);
+    const statusOf = async ({ host }: RunningRegistry) => {
+      const status = await runBerth(["verify", "status", host, "--json"], { env: { HOME: folder } });
+      return JSON.parse(status.stdout).verifications.toReversed();
+    };
+    const metricsOf = async ({ url }: RunningRegistry) => (await fetch(`${url}/metrics`)).text();
+    try {
+      await Bun.write(config, "verify: { every: never }\n");
+      const first = await startBerth(options);
+      const images = [
+        await pushImage(first.url, "own/a", "1", [20_000]),
+        await pushImage(first.url, "own/a", "2", [60_000]),
+      ];
+      expect(await statusOf(first)).toEqual([]);
+      await first.stop();
+      // What is found is written down at once, so that it is known to be in the middle.
+      await truncate(blobFileOf(options.data, images[0]?.blobs[1] ?? ""), 10);
+      await rateOf("2kB");
+      const slow = await startBerth(options);
+      await slow.process.waitForOutput(/"kind":"blob-damaged"/);
+      expect(await metricsOf(slow)).toContain("\nberth_verified_timestamp_seconds 0\n");
+      await slow.stop();
+      await rateOf("1GB");
+      const fast = await startBerth(options);
+      await fast.process.waitForOutput(/verified the store/);
+      const [round] = await statusOf(fast);
+      expect(round).toMatchObject({
+        by: "server",
+        stage: "done",
+        counts: { blobs: 4, manifests: 2, faults: 1 },
+      });
+      const metrics = await metricsOf(fast);
+      expect(metrics).toMatch(/\nberth_verified_timestamp_seconds \d{10}/);
+      expect(metrics).toMatch(/\nberth_verified_bytes 6\d{4}/);
+      expect(metrics).toContain("\nberth_verified_faults 1\n");
+      await fast.stop();
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+});
+
+describe("a blob with a flipped bit that nobody has found yet", () => {
+  test("is sent once more, whole and by range, and every client that asks for all of it finds out", async () => {
+    const { blobs, digest: image } = await push("not-found-yet");
+    const [, digest = ""] = blobs;
+    const whole = await Bun.file(fileOf(digest)).bytes();
+    await flipBit(fileOf(digest));
+    const url = `${berth.url}/v2/verify/app/blobs/${digest}`;
+    const sent = await fetch(url);
+    expect([sent.status, sent.headers.get("docker-content-digest")]).toEqual([200, digest]);
+    expect(digestOf(await sent.bytes())).not.toBe(digest);
+    const middle = Math.floor(whole.byteLength / 2);
+    const part = await fetch(url, { headers: { range: `bytes=${middle - 1}-${middle + 1}` } });
+    expect(part.status).toBe(206);
+    expect(await part.bytes()).not.toEqual(whole.slice(middle - 1, middle + 2));
+
+    const folder = await makeTemporaryFolder();
+    try {
+      const target = `oci:${join(folder, "layout")}:1`;
+      const pulled = await runBerth(["copy", `${berth.host}/verify/app@${image}`, target], {
+        env: { HOME: folder },
+      });
+      expect([pulled.exitCode, pulled.stderr]).toEqual([1, expect.stringContaining(digest)]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+    expect((await verify("--repair")).faults).toMatchObject([{ kind: "blob-damaged", subject: digest }]);
+    expect([
+      (await fetch(url)).status,
+      (await fetch(url, { headers: { range: "bytes=0-1" } })).status,
+    ]).toEqual([404, 404]);
   });
 });
