@@ -253,20 +253,35 @@ describe("berth backup and restore", () => {
   });
 
   test.skipIf(!mayMount)(
-    "backup and restore go on when there is room again (needs root that may mount)",
+    "backup, restore and export say where there is no room, and go on when there is (needs root that may mount)",
     async () => {
       const disk = join(folder, "disk");
+      const target = join(folder, "of-full");
+      expect((await run("backup", target, "--data", source)).exitCode).toBe(0);
+      const archive = join(disk, "all.tar");
       await mkdir(disk);
-      await succeed("mount", ["-t", "tmpfs", "-o", "size=250k", "tmpfs", disk]);
-      try {
-        const backUp = () => run("backup", join(disk, "target"), "--data", source);
-        const full = await backUp();
-        expect([full.exitCode, full.stderr]).toEqual([1, expect.stringMatching(/room|full/)]);
-        await succeed("mount", ["-o", "remount,size=64m", disk]);
-        expect((await backUp()).exitCode).toBe(0);
-        expect(await readdir(join(disk, "target", "points"))).toHaveLength(1);
-      } finally {
-        await succeed("umount", [disk]);
+      for (const size of ["64k", "250k", "450k"]) {
+        for (const [place, act] of [
+          ["target", () => run("backup", join(disk, "target"), "--data", source)],
+          ["data", () => run("restore", target, "--data", join(disk, "data"))],
+          ["all.tar", () => runBerth(["export", "damage/app", "--data", source, "-o", archive])],
+        ] as const) {
+          await succeed("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", disk]);
+          try {
+            const full = await act();
+            const expected =
+              full.exitCode === 0
+                ? ""
+                : expect.stringMatching(new RegExp(`${disk}/${place}.*: make room and`));
+            expect([size, place, full.stderr]).toEqual([size, place, expected]);
+            if (size === "64k") expect(full.exitCode).toBe(1);
+            await succeed("mount", ["-o", "remount,size=64m", disk]);
+            if (full.exitCode !== 0) expect([size, place, (await act()).exitCode]).toEqual([size, place, 0]);
+            expect((await readdir(disk)).sort()).toEqual([place]);
+          } finally {
+            await succeed("umount", [disk]);
+          }
+        }
       }
     },
   );

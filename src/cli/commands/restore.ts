@@ -3,7 +3,7 @@ import type { CopyCounts } from "../../store/backup/blobs.ts";
 import { choosePoint, restore as restorePoint, unfinishedRestore } from "../../store/backup/restore.ts";
 import { isWhole, type ListedPoint, listPoints, type Point } from "../../store/backup/target.ts";
 import { type Context, defineCommand } from "../command.ts";
-import { dataFlag, dataFolderOf, refuseForeignRoot, withDataFolder } from "../data-folders.ts";
+import { dataFlag, dataFolderOf, refuseForeignRoot } from "../data-folders.ts";
 import { parseMoment } from "../durations.ts";
 import { describeCopied, describeCopying } from "../output/copies.ts";
 import { writeJson } from "../output/json.ts";
@@ -54,7 +54,6 @@ valid again: revoke them once more. Exit code 1 when the backup lacks a blob, or
     const at = flags.at ?? (await unfinishedRestore(folder));
     const point = await choosePoint(target, parsePoint(at));
     const counts = await run(context, target, folder, point);
-    await record(context, point);
     return counts.faults > 0 ? 1 : 0;
   },
 });
@@ -74,6 +73,8 @@ async function run(
   try {
     const counts = await restorePoint({
       ...{ target, folder, point, bytesPerSecond: parseRate(flags.rate), signal },
+      // What follows in the record is not what followed before.
+      record: ({ audit }) => recordByOwner(audit, { action: "store.restore", subject: point.name }),
       onFault: (fault) => progress.say({ text: describeFault(fault), json: { state: "fault", ...fault } }),
       onProgress: (done) =>
         progress.tell(() => ({
@@ -88,13 +89,6 @@ async function run(
   } finally {
     progress.end();
   }
-}
-
-/** The record tells that what follows in it is not what followed before. */
-function record(context: RestoreContext, { name }: Point): Promise<void> {
-  return withDataFolder(context, async ({ metadata }) => {
-    await recordByOwner(metadata.audit, { action: "store.restore", subject: name });
-  });
 }
 
 function printPoints({ flags, stdout }: RestoreContext, points: readonly ListedPoint[]): number {

@@ -20,9 +20,7 @@ export function isDamage(error: unknown): boolean {
     return true;
   }
   const call = error instanceof Error && "syscall" in error ? error.syscall : "";
-  return (
-    ["EACCES", "EPERM", "EIO", "ENOENT"].includes(errorCode(error)) && (call === "open" || call === "read")
-  );
+  return ["EACCES", "EPERM", "ENOENT"].includes(errorCode(error)) && (call === "open" || call === "read");
 }
 
 /** As `gather`, but tells what cannot be read and leaves it out. Resolves to the images that were left out, too. */

@@ -37,7 +37,10 @@ export async function writeArchive(
     return received.size;
   } catch (error) {
     await unlink(temporary).catch(() => {}); // it may have its name already
-    throw asStorageError(error);
+    const failure = asStorageError(error);
+    if (!isRegistryError(failure, "STORAGE_FULL")) throw failure;
+    const what = `${path} cannot be written, its disk is full or failing: make room and try again`;
+    throw new RegistryError("STORAGE_FULL", what, { cause: failure.cause });
   } finally {
     await file.close();
   }

@@ -10,7 +10,7 @@ import type { DataFolder } from "../data-folder.ts";
 import { takeLock } from "../lock.ts";
 import type { Fault } from "../metadata/verification.ts";
 import { type CopyCounts, copyBlobs } from "./blobs.ts";
-import type { FileContent } from "./copying.ts";
+import { asNoRoom, type FileContent } from "./copying.ts";
 import { type Pruned, pruneTarget } from "./pruning.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { beginPoint, blobFolderOf, type NewPoint, type Point, prepareTarget } from "./target.ts";
@@ -45,7 +45,10 @@ export interface BackupReport {
 export async function backUp(options: BackupOptions): Promise<BackupReport> {
   const { folder, metadata, target, keep } = options;
   refuseOverlap(folder, target);
-  const lock = await takeLock(target, `another backup to ${target} is under way: wait until it has ended`);
+  const busy = `another backup to ${target} is under way: wait until it has ended`;
+  const lock = await takeLock(target, busy).catch((error: unknown) => {
+    throw asNoRoom(target, error);
+  });
   try {
     await prepareTarget(target, await metadata.backup.identity());
     const { point, counts } = await whileHeld(metadata.collection, `backup to ${target}`, (requireHold) =>
@@ -53,6 +56,8 @@ export async function backUp(options: BackupOptions): Promise<BackupReport> {
     );
     const pruned = await pruneTarget(target, keep ?? Number.POSITIVE_INFINITY);
     return { point, counts, pruned };
+  } catch (error) {
+    throw asNoRoom(target, error);
   } finally {
     lock.release();
   }

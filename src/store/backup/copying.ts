@@ -1,6 +1,6 @@
 import { type FileHandle, open, rename, stat } from "node:fs/promises";
 import { algorithmOf, type Digest } from "../../oci/digests.ts";
-import { RegistryError } from "../../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { errorCode, unlinkIfThere } from "../../registry/files/durable.ts";
 import { createHasher } from "../../registry/hash.ts";
 import type { Fault } from "../metadata/verification.ts";
@@ -53,10 +53,16 @@ export async function copyVerified(
     return undefined;
   } catch (error) {
     await unlinkIfThere(partial);
-    if (!["ENOSPC", "EDQUOT"].includes(errorCode(error))) throw error;
-    const advice = "make room and run the same command again, which goes on";
-    throw new RegistryError("STORAGE_FULL", `there is no room for ${to}: ${advice}`, { cause: error });
+    throw asNoRoom(to, error);
   }
+}
+
+/** What to tell when writing failed: that there is no room, if that is why. @param path where it was written */
+export function asNoRoom(path: string, error: unknown): unknown {
+  const cause = isRegistryError(error, "STORAGE_FULL") ? error.cause : error;
+  if (!["ENOSPC", "EDQUOT", "SQLITE_FULL"].includes(errorCode(cause))) return error;
+  const advice = "make room and run the same command again, which goes on";
+  return new RegistryError("STORAGE_FULL", `there is no room for ${path}: ${advice}`, { cause });
 }
 
 async function pour(

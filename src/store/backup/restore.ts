@@ -6,11 +6,12 @@ import { RegistryError } from "../../oci/errors.ts";
 import { errorCode, makeDurableFolder, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
 import { createBlobFiles } from "../blobs/files.ts";
 import { isLockFile, restoreMark, takeLock } from "../lock.ts";
+import type { Metadata } from "../metadata/metadata.ts";
 import { openSqliteMetadata } from "../metadata/sqlite/sqlite.ts";
 import type { Fault } from "../metadata/verification.ts";
 import { createPacer } from "../verify/pacing.ts";
 import { type CopiedBlobs, type CopyCounts, copyBlobs } from "./blobs.ts";
-import { copyVerified } from "./copying.ts";
+import { asNoRoom, copyVerified } from "./copying.ts";
 import { parseJsonFile, unfinishedEnding, writeJsonFile } from "./json-files.ts";
 import { damagedMetadata, requireWholeMetadata } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
@@ -25,6 +26,8 @@ export interface RestoreOptions {
   readonly folder: string;
   readonly bytesPerSecond?: number | undefined;
   readonly signal: AbortSignal;
+  /** Writes down that it was done, into the restored metadata before anybody uses them. */
+  readonly record: (metadata: Metadata) => Promise<void>;
   readonly onFault: (fault: Fault) => void;
   readonly onProgress: (counts: CopyCounts) => void;
 }
@@ -73,7 +76,10 @@ export async function restore(options: RestoreOptions): Promise<CopyCounts> {
   const { target, point, folder } = options;
   await requireEmpty(folder, point);
   await requireWholeMetadata(point, options.signal);
-  const lock = await takeLock(folder, `another Berth is using ${folder}: stop it, or restore elsewhere`);
+  const busy = `another Berth is using ${folder}: stop it, or restore elsewhere`;
+  const lock = await takeLock(folder, busy).catch((error: unknown) => {
+    throw asNoRoom(folder, error);
+  });
   try {
     await requireEmpty(folder, point); // still
     const marker = join(folder, restoreMark);
@@ -85,7 +91,7 @@ export async function restore(options: RestoreOptions): Promise<CopyCounts> {
     await syncFolder(folder);
     return counts;
   } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
+    if (errorCode(error) !== "ENOENT") throw asNoRoom(folder, error);
     throw new RegistryError("UNAVAILABLE", `a part of ${target} is missing: ${String(error)}`, {
       cause: error,
     });
@@ -110,7 +116,7 @@ async function restoreBlobs(options: RestoreOptions): Promise<CopiedBlobs> {
 }
 
 async function restoreMetadata(
-  { point, folder, signal }: RestoreOptions,
+  { point, folder, signal, record }: RestoreOptions,
   lost: readonly Digest[],
 ): Promise<void> {
   const path = join(folder, "metadata.db.restored");
@@ -121,6 +127,7 @@ async function restoreMetadata(
   const metadata = openSqliteMetadata(path);
   try {
     await metadata.backup.adaptRestored(lost, new Date(point.at));
+    await record(metadata);
   } finally {
     await metadata.close(); // brings its log into the file
   }

@@ -21,23 +21,22 @@ const hasFile = "NOT EXISTS (SELECT 1 FROM small_blobs WHERE blob_id = blobs.id)
 /** @param path a database of this Berth's schema or of an older one's */
 export function openSnapshot(path: string): Snapshot {
   const db = new Database(path, { readonly: true, strict: true });
-  const total = db
-    .query<{ blobs: number; bytes: number | null }, []>(
-      `SELECT count(*) AS blobs, sum(size) AS bytes FROM blobs WHERE ${hasFile}`,
-    )
-    .get();
-  const page = db.query<FileContent & { id: number }, [number, number]>(
+  const total = db.prepare<{ blobs: number; bytes: number | null }, []>(
+    `SELECT count(*) AS blobs, sum(size) AS bytes FROM blobs WHERE ${hasFile}`,
+  );
+  const page = db.prepare<FileContent & { id: number }, [number, number]>(
     `SELECT id, digest, size FROM blobs WHERE id > ? AND ${hasFile} ORDER BY id LIMIT ?`,
   );
-  const find = db.query<{ id: number }, [string]>(`SELECT id FROM blobs WHERE digest = ? AND ${hasFile}`);
-  const small = db.query<{ bytes: Uint8Array }, [string]>(
+  const find = db.prepare<{ id: number }, [string]>(`SELECT id FROM blobs WHERE digest = ? AND ${hasFile}`);
+  const small = db.prepare<{ bytes: Uint8Array }, [string]>(
     "SELECT s.bytes FROM blobs b JOIN small_blobs s ON s.blob_id = b.id WHERE b.digest = ?",
   );
-  const manifest = db.query<{ bytes: Uint8Array; mediaType: string }, [string]>(
+  const manifest = db.prepare<{ bytes: Uint8Array; mediaType: string }, [string]>(
     "SELECT bytes, media_type AS mediaType FROM manifests WHERE digest = ? LIMIT 1",
   );
+  const { blobs, bytes } = total.get() ?? { blobs: 0, bytes: 0 };
   return {
-    total: { blobs: total?.blobs ?? 0, bytes: total?.bytes ?? 0 },
+    total: { blobs, bytes: bytes ?? 0 },
     *pages() {
       for (let after = 0; ; ) {
         const rows = page.all(after, pageSize);
@@ -50,6 +49,10 @@ export function openSnapshot(path: string): Snapshot {
     has: (digest) => find.get(digest) !== null,
     smallBlob: (digest) => small.get(digest)?.bytes,
     manifest: (digest) => manifest.get(digest) ?? undefined,
-    close: () => db.close(),
+    close() {
+      // With one left, SQLite would keep the file until that is collected: its disk could not be taken away.
+      for (const statement of [total, page, find, small, manifest]) statement.finalize();
+      db.close(true);
+    },
   };
 }

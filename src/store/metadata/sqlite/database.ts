@@ -33,17 +33,13 @@ export type Bindings = (string | number | null | Uint8Array)[];
 /** Opens, and makes if need be, the database at `path`. @throws RegistryError UNAVAILABLE when a newer Berth wrote it */
 export function openDatabase(path: string): SqliteDatabase {
   const db = new Database(path, { create: true, readwrite: true, strict: true });
-  db.run("PRAGMA busy_timeout = 10000");
-  useWriteAheadLog(db);
-  db.run("PRAGMA synchronous = NORMAL");
-  db.run("PRAGMA foreign_keys = OFF"); // each reference is checked where it is written
-  db.run("PRAGMA wal_autocheckpoint = 0"); // the checkpointer does it, off the event loop
-  db.run("PRAGMA mmap_size = 268435456");
-  db.run("PRAGMA cache_size = -8192");
-  migrate(db);
-  // The log is there once something was written since the last clean close.
-  if (!existsSync(`${path}-wal`)) db.run(`PRAGMA user_version = ${currentVersion(db)}`);
-  const journal = openJournal(`${path}-wal`);
+  let journal: Journal;
+  try {
+    journal = prepareDatabase(db, path);
+  } catch (error) {
+    db.close();
+    throw error;
+  }
   const statements: Statement[] = [];
   return {
     db,
@@ -65,6 +61,20 @@ export function openDatabase(path: string): SqliteDatabase {
       db.close(true);
     },
   };
+}
+
+function prepareDatabase(db: Database, path: string): Journal {
+  db.run("PRAGMA busy_timeout = 10000");
+  useWriteAheadLog(db);
+  db.run("PRAGMA synchronous = NORMAL");
+  db.run("PRAGMA foreign_keys = OFF"); // each reference is checked where it is written
+  db.run("PRAGMA wal_autocheckpoint = 0"); // the checkpointer does it, off the event loop
+  db.run("PRAGMA mmap_size = 268435456");
+  db.run("PRAGMA cache_size = -8192");
+  migrate(db);
+  // The log is there once something was written since the last clean close.
+  if (!existsSync(`${path}-wal`)) db.run(`PRAGMA user_version = ${currentVersion(db)}`);
+  return openJournal(`${path}-wal`);
 }
 
 /** Other workers may open the new file at the same time; SQLite's busy timeout does not cover this change of mode. */
