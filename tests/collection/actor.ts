@@ -1,3 +1,4 @@
+import { setImmediate as yieldTurn } from "node:timers/promises";
 import type { Digest } from "../../src/oci/digests.ts";
 import { type ErrorCode, isRegistryError } from "../../src/oci/errors.ts";
 import { mediaTypes } from "../../src/oci/media-types.ts";
@@ -7,35 +8,11 @@ import { streamOf } from "../../src/registry/streams.ts";
 import type { TagPlanLine } from "../../src/store/metadata/tag-policy.ts";
 import type { Store } from "../../src/store/store.ts";
 import { imageOf } from "../fixtures/collections.ts";
-import { seededRandom } from "../fixtures/faulty-proxy.ts";
-
-/** What a repository is believed to hold. */
-export interface RepositoryModel {
-  readonly manifests: Map<Digest, ModelManifest>;
-  readonly tags: Map<Tag, Digest>;
-  /** Deleted manifests, and whether that was since the last time that everything older was given up. */
-  readonly removed: Map<Digest, ModelManifest & { isRecent: boolean }>;
-  /** Blobs of which somebody was told that they are here, since then. */
-  readonly told: Set<Digest>;
-}
-
-export interface ModelManifest {
-  readonly bytes: Uint8Array;
-  readonly mediaType: string;
-  readonly blobs: readonly Digest[];
-  readonly children: readonly Digest[];
-}
-
-/** A source of random numbers that gives the same ones again for the same seed. */
-export type Random = (below: number) => number;
-
-export function randomOf(seed: number): Random {
-  const next = seededRandom(seed);
-  return (below) => (next() * 2 ** 32) % below;
-}
+import { type ModelClock, type ModelManifest, oneOf, type Random, type RepositoryModel } from "./model.ts";
 
 export interface ActorOptions {
-  readonly repository: RepositoryName;
+  readonly model: RepositoryModel;
+  readonly clock: ModelClock;
   /** Repositories of others, to mount from. */
   readonly others: readonly RepositoryName[];
   /** Workers, asked in turn. */
@@ -50,14 +27,13 @@ export interface ActorOptions {
 }
 
 const tags = ["1", "2", "latest"] as Tag[]; // safe: they are tags
+/** With more manifests than these, more are deleted than pushed. */
+const crowd = 5;
 
 /** What an actor stands on. */
 type World = ReturnType<typeof createWorld>;
 
-function createWorld({ stores, contents, random }: ActorOptions) {
-  const model: RepositoryModel = {
-    ...{ manifests: new Map(), tags: new Map(), removed: new Map(), told: new Set() },
-  };
+function createWorld({ model, clock, stores, contents, random }: ActorOptions) {
   let calls = 0;
   let made = 0;
   const store = () => stores[calls++ % stores.length] as Store; // safe: there is one at least
@@ -67,16 +43,28 @@ function createWorld({ stores, contents, random }: ActorOptions) {
     bytesOf: (digest: Digest) => contents.get(digest) ?? new Uint8Array(),
     /** Another one each time. */
     nextName: () => `number ${made++}`,
-    oneOf<T>(items: Iterable<T>): T | undefined {
-      const all = [...items];
-      return all[random(Math.max(1, all.length))];
+    one: <T>(items: Iterable<T>): T | undefined => oneOf(random, items),
+    /** The time is not moved on to these times while the action goes on. */
+    relyOn(times: readonly number[]): void {
+      clock.relied.set(model, Math.min(clock.relied.get(model) ?? Number.POSITIVE_INFINITY, ...times));
+    },
+    isRecent: (at: number): boolean => at > clock.since,
+    /** Does something that may change where these tags are. */
+    async moving<T>(moved: readonly Tag[], act: () => Promise<T>): Promise<T> {
+      for (const tag of moved) model.moving.add(tag);
+      try {
+        return await act();
+      } finally {
+        for (const tag of moved) model.moving.delete(tag);
+      }
     },
   };
 }
 
 /** Gets blobs and manifests in, as clients do. */
-function createPushes({ repository, others, contents, keepsTold }: ActorOptions, world: World) {
-  const { model, registry, random, oneOf, bytesOf, nextName } = world;
+function createPushes({ model, others, contents, keepsTold }: ActorOptions, world: World) {
+  const { registry, random, one, bytesOf, nextName, relyOn, isRecent, moving } = world;
+  const { repository } = model;
 
   const upload = async (digest: Digest): Promise<void> => {
     const bytes = bytesOf(digest);
@@ -91,28 +79,32 @@ function createPushes({ repository, others, contents, keepsTold }: ActorOptions,
 
   /** Asks, mounts, and uploads what is not there. */
   const ensureBlob = async (digest: Digest): Promise<void> => {
+    const at = Date.now();
     if (!(await settles(() => registry().resolveBlob(repository, digest), "BLOB_UNKNOWN"))) {
-      const from = random(2) === 0 ? oneOf(others) : undefined;
+      const from = random(2) === 0 ? one(others) : undefined;
       const mounted = await registry().mountBlob(repository, digest, from ? { from } : {});
       if (!mounted) await upload(digest);
     }
-    model.told.add(digest);
+    model.told.set(digest, at);
   };
 
   /** Resolves to whether it was taken; where what was told is kept, it has to be. */
   const put = async (manifest: ModelManifest): Promise<boolean> => {
     const { bytes, mediaType, blobs } = manifest;
     const digest = digestOf(bytes);
-    const tag = random(3) === 0 ? undefined : oneOf(tags);
-    const input = { bytes, mediaType, tags: tag === undefined ? [] : [tag] };
-    const attempt = () => registry().putManifest(repository, input);
-    if (keepsTold) await attempt();
-    else if (!(await settles(attempt, "MANIFEST_BLOB_UNKNOWN"))) return false;
-    model.manifests.set(digest, manifest);
-    model.removed.delete(digest);
-    for (const blob of blobs) model.told.add(blob);
-    if (tag !== undefined) model.tags.set(tag, digest);
-    return true;
+    const tag = random(3) === 0 ? undefined : one(tags);
+    const at = Date.now();
+    return moving(tag === undefined ? [] : [tag], async () => {
+      const input = { bytes, mediaType, tags: tag === undefined ? [] : [tag] };
+      const attempt = () => registry().putManifest(repository, input);
+      if (keepsTold) await attempt();
+      else if (!(await settles(attempt, "MANIFEST_BLOB_UNKNOWN"))) return false;
+      model.manifests.set(digest, manifest);
+      model.removed.delete(digest);
+      for (const blob of blobs) model.told.set(blob, at);
+      if (tag !== undefined) model.tags.set(tag, digest);
+      return true;
+    });
   };
 
   const imageFrom = (blobs: readonly Digest[], further: object): ModelManifest => ({
@@ -123,23 +115,29 @@ function createPushes({ repository, others, contents, keepsTold }: ActorOptions,
 
   return {
     async push() {
-      const blobs = Array.from({ length: 1 + random(4) }, () => oneOf(contents.keys()) as Digest); // safe: there are some
-      const subject = random(4) === 0 ? oneOf(model.manifests) : undefined;
-      const refersTo = subject && {
-        subject: { mediaType: subject[1].mediaType, digest: subject[0], size: subject[1].bytes.length },
-      };
+      const blobs = Array.from({ length: 1 + random(4) }, () => one(contents.keys()) as Digest); // safe: there are some
+      const about = random(4) === 0 ? one([...model.manifests, ...model.removed]) : undefined;
+      const [subject, { mediaType, bytes }] = about ?? [undefined, { mediaType: "", bytes: "" }];
+      const refersTo = subject && { subject: { mediaType, digest: subject, size: bytes.length } };
       const image = imageFrom(blobs, { ...(random(3) === 0 ? {} : named()), ...refersTo });
       do {
         for (const digest of blobs) await ensureBlob(digest);
-        await Bun.sleep(random(3)); // others come between
-      } while (!(await put(image)));
+        for (let turns = random(4); turns > 0; turns--) await yieldTurn(); // others come between
+      } while (!(await put(subject ? { ...image, subject } : image)));
     },
     async pushWhatWasTold() {
-      const blobs = [...model.told].filter(() => random(2) === 0).slice(0, 3);
-      if (blobs.length > 0) await put(imageFrom(blobs, named()));
+      const known = [...model.told].filter(([, at]) => isRecent(at) && random(2) === 0).slice(0, 3);
+      if (known.length === 0) return;
+      relyOn(known.map(([, at]) => at));
+      await put(
+        imageFrom(
+          known.map(([digest]) => digest),
+          named(),
+        ),
+      );
     },
     async pushIndex() {
-      const chosen = [...model.manifests].filter(() => random(3) === 0);
+      const chosen = [...model.manifests].filter(() => random(6) === 0);
       const manifests = chosen.map(([digest, { mediaType, bytes }]) => ({
         ...{ mediaType, digest, size: bytes.length },
       }));
@@ -149,21 +147,51 @@ function createPushes({ repository, others, contents, keepsTold }: ActorOptions,
       await put({ bytes, mediaType: mediaTypes.ociIndex, blobs: [], children });
     },
     async ask() {
-      const digest = oneOf(contents.keys());
+      const digest = one(contents.keys());
+      const at = Date.now();
       if (digest && (await settles(() => registry().resolveBlob(repository, digest), "BLOB_UNKNOWN")))
-        model.told.add(digest);
+        model.told.set(digest, at);
     },
   };
 }
 
 /** Takes away, brings back and moves. */
-function createChanges({ repository, contents, keepsRemoved }: ActorOptions, world: World) {
-  const { model, store, registry, oneOf } = world;
-  const isThereOrRecent = (digest: Digest): boolean =>
-    model.manifests.has(digest) || (model.removed.get(digest)?.isRecent ?? false);
-  const bringBack = (digest: Digest): void => {
-    const manifest = model.removed.get(digest);
+function createChanges({ model, contents, keepsRemoved }: ActorOptions, world: World) {
+  const { store, registry, one, random, relyOn, isRecent, moving } = world;
+  const { repository } = model;
+
+  const remove = async (digest: Digest): Promise<void> => {
+    const manifest = model.manifests.get(digest);
     if (!manifest) return;
+    const isListed = [...model.manifests.values()].some(({ children }) => children.includes(digest));
+    const tagged = [...model.tags].flatMap(([tag, at]) => (at === digest ? [tag] : []));
+    const at = Date.now();
+    model.leaving.add(digest);
+    model.removals.set(digest, (model.removals.get(digest) ?? 0) + 1);
+    await moving(tagged, async () => {
+      const isDone = await settles(() => registry().deleteManifest(repository, digest), "UNSUPPORTED");
+      if (isDone === isListed) throw new Error(`${digest} was ${isDone ? "" : "not "}deleted`);
+      if (isDone) {
+        model.manifests.delete(digest);
+        model.removed.set(digest, { ...manifest, at });
+        for (const tag of tagged) model.tags.delete(tag);
+      }
+    });
+    model.leaving.delete(digest);
+  };
+
+  /** What has to come back with a deleted manifest, and since when it is deleted; undefined when something is gone. */
+  const timesOf = (digest: Digest): readonly number[] | undefined => {
+    if (model.manifests.has(digest)) return [];
+    const manifest = model.removed.get(digest);
+    if (!manifest || !isRecent(manifest.at)) return undefined;
+    const below = manifest.children.map(timesOf);
+    return below.includes(undefined) ? undefined : [manifest.at, ...below.flatMap((times) => times ?? [])];
+  };
+  const bringBack = (digest: Digest): void => {
+    const removed = model.removed.get(digest);
+    if (!removed) return;
+    const { at: _, ...manifest } = removed;
     model.removed.delete(digest);
     model.manifests.set(digest, manifest);
     for (const child of manifest.children) bringBack(child);
@@ -171,39 +199,54 @@ function createChanges({ repository, contents, keepsRemoved }: ActorOptions, wor
 
   return {
     async move() {
-      const [tag, to] = [oneOf(tags), oneOf(model.manifests.keys())];
+      const [tag, to] = [one(tags), one(model.manifests.keys())];
       if (tag === undefined || to === undefined || !model.tags.has(tag)) return;
-      await store().metadata.changeTags(repository, { kind: "move", tag, to }, { actor: "a" });
-      model.tags.set(tag, to);
+      await moving([tag], async () => {
+        await store().metadata.changeTags(repository, { kind: "move", tag, to }, { actor: "a" });
+        model.tags.set(tag, to);
+      });
+    },
+    async untag() {
+      const tag = one(model.tags.keys());
+      if (tag === undefined) return;
+      await moving([tag], async () => {
+        await registry().deleteTag(repository, tag);
+        model.tags.delete(tag);
+      });
     },
     async remove() {
-      const digest = oneOf(model.manifests.keys());
-      const manifest = digest && model.manifests.get(digest);
-      if (!digest || !manifest) return;
-      const isListed = [...model.manifests.values()].some(({ children }) => children.includes(digest));
-      const isDone = await settles(() => registry().deleteManifest(repository, digest), "UNSUPPORTED");
-      if (isDone === isListed) throw new Error(`${digest} was ${isDone ? "" : "not "}deleted`);
-      if (!isDone) return;
-      model.manifests.delete(digest);
-      model.removed.set(digest, { ...manifest, isRecent: true });
-      for (const [tag, at] of model.tags) if (at === digest) model.tags.delete(tag);
+      for (let left = model.manifests.size > crowd ? 3 : 1; left > 0; left--) {
+        const digest = one(model.manifests.keys());
+        if (digest) await remove(digest);
+      }
+    },
+    /** The whole repository, now and then: what lists others first. */
+    async removeAll() {
+      if (random(8) > 0) return;
+      for (let left = [...model.manifests]; left.length > 0; left = [...model.manifests]) {
+        const listed = new Set(left.flatMap(([, { children }]) => children));
+        for (const [digest] of left) if (!listed.has(digest)) await remove(digest);
+      }
     },
     async undelete() {
-      const digest = oneOf(model.removed.keys());
-      const wanted = digest && model.removed.get(digest);
-      if (!digest || !wanted) return;
-      const request = { kind: "undelete-manifest", digest } as const;
-      const moved: TagPlanLine[] = [];
-      const attempt = async () => {
-        moved.push(...(await store().metadata.changeTags(repository, request, { actor: "a" })).lines);
-      };
-      if (keepsRemoved && wanted.isRecent && wanted.children.every(isThereOrRecent)) await attempt();
-      else if (!(await settles(attempt, "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"))) return;
-      bringBack(digest);
-      for (const { tag, to } of moved) if (to) model.tags.set(tag, to);
+      const digest = one(model.removed.keys());
+      if (!digest) return;
+      const times = timesOf(digest);
+      if (times) relyOn(times);
+      await moving(tags, async () => {
+        const request = { kind: "undelete-manifest", digest } as const;
+        const moved: TagPlanLine[] = [];
+        const attempt = async () => {
+          moved.push(...(await store().metadata.changeTags(repository, request, { actor: "a" })).lines);
+        };
+        if (keepsRemoved && times) await attempt();
+        else if (!(await settles(attempt, "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN"))) return;
+        bringBack(digest);
+        for (const { tag, to } of moved) if (to) model.tags.set(tag, to);
+      });
     },
     async removeBlob() {
-      const digest = oneOf(contents.keys());
+      const digest = one(contents.keys());
       if (!digest) return;
       const isNeeded = [...model.manifests.values()].some(({ blobs }) => blobs.includes(digest));
       const code = isNeeded ? "UNSUPPORTED" : "BLOB_UNKNOWN";
@@ -212,59 +255,24 @@ function createChanges({ repository, contents, keepsRemoved }: ActorOptions, wor
   };
 }
 
-/** Compares what is answered with what has to be. */
-function createChecks({ repository }: ActorOptions, { model, registry, oneOf }: World) {
-  /** @throws when the manifest or anything that it names is not answered byte for byte */
-  const requireWhole = async (digest: Digest): Promise<void> => {
-    const manifest = model.manifests.get(digest);
-    const stored = await registry().getManifest(repository, digest);
-    if (!manifest || Buffer.compare(stored.bytes, manifest.bytes) !== 0)
-      throw new Error(`${digest} is another`);
-    for (const blob of manifest.blobs) {
-      const { source } = await registry().getBlob(repository, blob);
-      if (source.kind !== "file" && source.kind !== "bytes") throw new Error(`${blob} is a ${source.kind}`);
-      const bytes = source.kind === "bytes" ? source.bytes : await Bun.file(source.path).bytes();
-      if (digestOf(bytes) !== blob) throw new Error(`${blob} of ${repository}@${digest} is damaged`);
-    }
-  };
-  return {
-    async pull() {
-      const digest = oneOf(model.manifests.keys());
-      if (digest) await requireWhole(digest);
-    },
-    /** @throws when something that has to be there is not */
-    async check(): Promise<void> {
-      for (const digest of model.manifests.keys()) await requireWhole(digest);
-      for (const [tag, digest] of model.tags) {
-        const found = await registry().resolveTag(repository, tag);
-        if (found.digest !== digest)
-          throw new Error(`${repository}:${tag} is at ${found.digest}, not ${digest}`);
-      }
-    },
-  };
-}
-
 /** Somebody who works on one repository, alone, and knows what has to be in it. */
 export function createActor(options: ActorOptions) {
+  const { model, clock } = options;
   const world = createWorld(options);
-  const { model, oneOf } = world;
-  const { pull, check } = createChecks(options, world);
+  const changes = createChanges(options, world);
   const actions: Readonly<Record<string, () => Promise<void>>> = {
     ...createPushes(options, world),
-    ...createChanges(options, world),
-    pull,
+    ...changes,
   };
+  const names = [...Object.keys(actions), "push", "push", "push", "undelete"];
   return {
-    ...{ repository: options.repository, model, check },
+    model,
     /** Does one thing by chance. */
     async act(): Promise<void> {
-      const name = oneOf([...Object.keys(actions), "push", "push", "remove", "pull"]) ?? "";
-      await actions[name]?.();
-    },
-    /** What was deleted and told before may be gone from now on. */
-    letGo(): void {
-      model.told.clear();
-      for (const manifest of model.removed.values()) manifest.isRecent = false;
+      clock.relied.set(model, Date.now());
+      const name = model.manifests.size > crowd && options.random(2) === 0 ? "remove" : world.one(names);
+      await actions[name ?? ""]?.();
+      clock.relied.delete(model);
     },
   };
 }

@@ -1,9 +1,15 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setImmediate as yieldTurn } from "node:timers/promises";
 import type { Digest } from "../../src/oci/digests.ts";
 import { parseRepositoryName } from "../../src/oci/names.ts";
 import { digestOf } from "../../src/registry/hash.ts";
+import { createBlobFiles } from "../../src/store/blobs/files.ts";
+import { createFileRemoval } from "../../src/store/blobs/removal.ts";
+import { type Collector, createCollector } from "../../src/store/collection/collector.ts";
 import type { Keeping, Store } from "../../src/store/store.ts";
 import {
   blobOf,
@@ -12,74 +18,101 @@ import {
   keepNothing,
   openCollectedStore,
 } from "../fixtures/collections.ts";
-import { type Actor, createActor, randomOf } from "./actor.ts";
+import { type Actor, createActor } from "./actor.ts";
+import { type Checks, createChecks } from "./checks.ts";
+import { advance, createModel, type ModelClock, oneOf, type Random, randomOf } from "./model.ts";
 
-setDefaultTimeout(60_000);
+/** `BERTH_MODEL_STEPS=50000 BERTH_MODEL_SEEDS=1,2,3` makes it long. */
+const steps = Number(process.env.BERTH_MODEL_STEPS ?? 2000);
+const seeds = process.env.BERTH_MODEL_SEEDS?.split(",").map(Number) ?? [1, 2, Date.now() % 1_000_000];
+/** After so many steps everybody rests, and what is there is compared with what has to be, as a whole. */
+const stepsBetween = 500;
+setDefaultTimeout(30_000 + 20 * steps);
 
 const hour = 3_600_000;
-const tenYears = 10 * 365 * 24 * hour;
 const repositories = ["a/one", "a/two", "b/three", "b/four"].map(parseRepositoryName);
-const rounds = 4;
-const steps = 30;
 
 /** Few blobs, so that they are pushed, deleted and collected again and again; half of them have files. */
 const contents = new Map<Digest, Uint8Array>(
-  Array.from({ length: 10 }, (_, at) => blobOf(`blob ${at}`, at % 2 === 0 ? 100 + at : fileSize + at)).map(
+  Array.from({ length: 24 }, (_, at) => blobOf(`blob ${at}`, at % 2 === 0 ? 100 + at : fileSize + at)).map(
     (bytes) => [digestOf(bytes), bytes],
   ),
 );
 
-/**
- * Collects again and again until the round is over, for as long as the store keeps things behind the time when the round
- * began: what was told or deleted before is given up.
- */
-async function collectBeside(
-  { stores, keep }: CollectedStore,
-  state: { isOver: boolean; readonly since: number },
-): Promise<void> {
-  for (let run = 0; !state.isOver; run++) {
-    const { metadata, collector } = stores[run % stores.length] as Store; // safe: there is one at least
-    const { collection } = metadata;
-    const { id } = await collection.startRun({ actor: "model", graceMs: keep.graceMs, slot: 0 });
-    const now = keep.toldMs === 0 ? Date.now() : state.since + keep.toldMs;
-    await collection.collect(id, { now, graceMs: keep.graceMs });
-    await collection.endRun(id, "done");
-    await Bun.sleep(run % 3); // pushes come between the two steps
-    await (await collector.start({ actor: "model", graceMs: tenYears })).ended;
-  }
+/** All who take part. */
+interface Play {
+  readonly collected: CollectedStore;
+  readonly actors: readonly Actor[];
+  readonly checks: Checks;
+  readonly clock: ModelClock;
+  readonly random: Random;
 }
 
-async function runRound(collected: CollectedStore, actors: readonly Actor[]): Promise<void> {
-  const state = { isOver: false, since: Date.now() };
-  await Bun.sleep(2); // what is told from now on is told after `since`
-  for (const actor of actors) actor.letGo();
-  const collecting = collectBeside(collected, state);
-  const acting = actors.map(async (actor) => {
-    for (let step = 0; step < steps; step++) await actor.act();
-  });
-  await Promise.all(acting).finally(() => {
-    state.isOver = true;
-  });
-  await collecting;
-  for (const actor of actors) await actor.check();
+/** The collectors of all workers, which are told the time by the clock, and rest as short as can be. */
+function createCollectors({ stores, folder, keep }: CollectedStore, clock: ModelClock): readonly Collector[] {
+  const { pathOf } = createBlobFiles(join(folder, "blobs"));
+  const troubled = (what: string): never => {
+    throw new Error(what);
+  };
+  return stores.map(({ metadata }, slot) =>
+    createCollector({
+      ...{ metadata: metadata.collection, graceMs: keep.graceMs, slot, troubled },
+      files: createFileRemoval(join(folder, "removed"), pathOf, troubled),
+      now: () => (keep.toldMs === 0 ? Date.now() : clock.since + keep.toldMs),
+      rest: () => yieldTurn(),
+    }),
+  );
+}
+
+/** Lets everybody work, beside collections and a check of everything that has to be there. */
+async function act({ collected, actors, checks, clock, random }: Play, stepsEach: number): Promise<void> {
+  let isOver = false;
+  const collectors = createCollectors(collected, clock);
+  const collecting = async (): Promise<void> => {
+    for (let run = 0; !isOver; run++) {
+      advance(clock, random(40));
+      await (await collectors[run % collectors.length]?.start({ actor: "model" }))?.ended;
+      for (let turns = random(20); turns > 0; turns--) await yieldTurn();
+    }
+  };
+  const checking = async (): Promise<void> => {
+    while (!isOver) {
+      for (const { model } of actors) await checks.repository(model);
+      await yieldTurn();
+    }
+  };
+  const acting = async (actor: Actor): Promise<void> => {
+    for (let step = 0; step < stepsEach && !isOver; step++) {
+      await actor.act();
+      const { model } = oneOf(random, actors) ?? actor;
+      const digest = oneOf(random, model.manifests.keys());
+      if (digest) await checks.manifest(model, digest);
+    }
+  };
+  const over = (): void => {
+    isOver = true;
+  };
+  const everybody = Promise.all(actors.map(acting)).finally(over);
+  await Promise.all([everybody, collecting().finally(over), checking().finally(over)]);
 }
 
 /** After all times are over: what is referenced is there, and nothing else. */
-async function expectExactlyWhatIsNeeded(collected: CollectedStore, actors: readonly Actor[]): Promise<void> {
+async function expectExactlyWhatIsNeeded({ collected, actors, checks }: Play): Promise<void> {
   await collected.collect(3 * hour);
-  for (const actor of actors) {
-    actor.letGo();
-    actor.model.removed.clear();
-    await actor.check();
-  }
   const needed = new Set<Digest>();
-  const usage = actors.map(({ repository, model }) => {
+  const usage = new Map<string, number>();
+  for (const { model } of actors) {
+    for (const kept of [model.told, model.removed]) kept.clear();
+    await checks.repository(model);
     const blobs = new Set([...model.manifests.values()].flatMap((manifest) => manifest.blobs));
     for (const blob of blobs) needed.add(blob);
     const sizes = [...blobs].map((digest) => contents.get(digest)?.length ?? 0);
     const manifests = [...model.manifests.values()].map(({ bytes }) => bytes.length);
-    return { repository, bytes: [...sizes, ...manifests].reduce((sum, size) => sum + size, 0) };
-  });
+    usage.set(
+      model.repository,
+      [...sizes, ...manifests].reduce((sum, size) => sum + size, 0),
+    );
+  }
   const { metadata } = collected.store;
   const files = [...needed].filter((digest) => (contents.get(digest)?.length ?? 0) >= fileSize);
   expect(await collected.filesOnDisk()).toEqual(files.toSorted());
@@ -87,44 +120,46 @@ async function expectExactlyWhatIsNeeded(collected: CollectedStore, actors: read
   const blobBytes = [...needed].reduce((sum, digest) => sum + (contents.get(digest)?.length ?? 0), 0);
   expect(await metadata.totals()).toMatchObject({ blobs: needed.size, blobBytes });
   const held = (await metadata.listUsage({ limit: 99 })).items.filter(({ bytes }) => bytes > 0);
-  expect(held).toEqual(
-    usage
-      .filter(({ bytes }) => bytes > 0)
-      .toSorted((one, other) => (one.repository < other.repository ? -1 : 1)),
+  expect(new Map(held.map(({ repository, bytes }) => [repository as string, bytes]))).toEqual(
+    new Map([...usage].filter(([, bytes]) => bytes > 0)),
   );
   expect(await metadata.collection.backlog()).toMatchObject({ removedManifests: 0, reviews: 0, files: 0 });
 }
 
 async function runModel(seed: number, keep: Keeping): Promise<void> {
-  const collected = await openCollectedStore(keep, 2);
+  // In memory, where there is such a place: this is not about the disk, and a step then takes a fraction.
+  const collected = await openCollectedStore(keep, 2, existsSync("/dev/shm") ? "/dev/shm" : tmpdir());
   try {
-    const random = randomOf(seed);
     const { stores } = collected;
-    const actors = repositories.map((repository) =>
+    const clock: ModelClock = { since: 0, relied: new Map() };
+    const actors = repositories.map((repository, at) =>
       createActor({
-        ...{
-          repository,
-          stores,
-          contents,
-          random,
-          keepsTold: keep.toldMs > 0,
-          keepsRemoved: keep.graceMs > 0,
-        },
+        ...{ model: createModel(repository), clock, stores, contents, random: randomOf(seed * 10 + at) },
+        ...{ keepsTold: keep.toldMs > 0, keepsRemoved: keep.graceMs > 0 },
         others: repositories.filter((each) => each !== repository),
       }),
     );
-    for (let round = 1; round <= rounds; round++) {
-      await runRound(collected, actors);
-      if (round % 2 === 0) await expectExactlyWhatIsNeeded(collected, actors);
+    let turn = 0;
+    const checks = createChecks(() => (stores[turn++ % stores.length] as Store).registry); // safe: there are two
+    const play = { collected, actors, checks, clock, random: randomOf(seed * 10 + 9) };
+    const { collection } = collected.store.metadata;
+    let beside = 0;
+    for (let done = 0; done < steps; done += stepsBetween) {
+      const before = (await collection.backlog()).total.blobs;
+      await act(play, Math.min(stepsBetween, steps - done) / actors.length);
+      beside += (await collection.backlog()).total.blobs - before;
+      await expectExactlyWhatIsNeeded(play);
     }
+    expect(beside).toBeGreaterThan(steps / 100);
+    expect(checks.count).toBeGreaterThan(steps);
+    if (process.env.BERTH_MODEL_STEPS)
+      console.log(`${beside} blobs went beside, ${checks.count} manifests were looked at`);
   } finally {
     await collected.close();
   }
 }
 
-const seeds = [1, 2, Date.now() % 1_000_000];
-
-describe("collections beside everything else, from two workers", () => {
+describe(`collections beside everything else, ${steps} steps from two workers`, () => {
   test.each(seeds)("no push or undelete fails that relied on what was told, seed %d", (seed) =>
     runModel(seed, { graceMs: hour, toldMs: hour, uploadedMs: hour }),
   );

@@ -19,6 +19,10 @@ export interface CollectorOptions {
   readonly troubled: (what: string) => void;
   /** Called when a run has ended. */
   readonly ended?: () => void;
+  /** Milliseconds since 1970, for tests. */
+  readonly now?: () => number;
+  /** What is done between steps, for tests. */
+  readonly rest?: typeof rest;
 }
 
 /** How a run is begun. */
@@ -70,7 +74,7 @@ type RunState = "more" | "done" | "held";
 const filesAtOnce = 4;
 
 export function createCollector(options: CollectorOptions): Collector {
-  const { metadata, files, graceMs, slot, troubled } = options;
+  const { metadata, files, graceMs, slot, troubled, now = Date.now, rest: restAfter = rest } = options;
   const closing = new AbortController();
   let running: Promise<void> = Promise.resolve();
 
@@ -82,7 +86,7 @@ export function createCollector(options: CollectorOptions): Collector {
       if (withdrawal === "stuck") stuck.push(file);
       return withdrawal;
     };
-    const rules = { now: Date.now(), graceMs: grace };
+    const rules = { now: now(), graceMs: grace };
     const done = await metadata.collect(run.id, rules, { gone, take, after: run.stuck, limit: filesAtOnce });
     run.gone = await files.erase(done.taken);
     const erased = new Set(run.gone);
@@ -104,7 +108,7 @@ export function createCollector(options: CollectorOptions): Collector {
           outcome = state;
           break;
         }
-        await rest(performance.now() - began, going.isBeside, closing.signal);
+        await restAfter(performance.now() - began, going.isBeside, closing.signal);
       }
     } catch (error) {
       outcome = "failed";
@@ -125,7 +129,7 @@ export function createCollector(options: CollectorOptions): Collector {
   return {
     graceMs,
     start,
-    hasWork: async () => metadata.hasWork({ now: Date.now(), graceMs }),
+    hasWork: async () => metadata.hasWork({ now: now(), graceMs }),
     close() {
       closing.abort();
       return running;

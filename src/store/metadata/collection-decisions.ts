@@ -62,19 +62,16 @@ export interface ReviewedLink {
   readonly isNamed: boolean;
   readonly isNamedByRemoved: boolean;
   readonly isDeleted: boolean;
-  /** Milliseconds since 1970. */
-  readonly heldUntil: number;
 }
 
 /**
- * What becomes of a repository's claim on a blob: `named` by a manifest, it is no longer reviewed; a removed manifest
+ * What becomes of a repository's claim on a blob on which nobody may count any more: `named` by a manifest, it is no longer reviewed; a removed manifest
  * that `waits` has it reviewed again when its time is over; `unneeded`, the claim goes; and the blob itself, if nobody
  * else has one.
  */
-export function reviewLink(link: ReviewedLink, now: number): "named" | "waits" | "early" | "unneeded" {
+export function reviewLink(link: ReviewedLink): "named" | "waits" | "unneeded" {
   if (link.isNamed && !link.isDeleted) return "named";
-  if (link.isNamedByRemoved) return "waits";
-  return link.heldUntil > now ? "early" : "unneeded";
+  return link.isNamedByRemoved ? "waits" : "unneeded";
 }
 
 /** What becomes of a blob, for people and for plans: the same as reviews of all its links lead to. */

@@ -12,7 +12,6 @@ const pageSize = 32;
 interface QueuedLink {
   repository_id: number;
   blob_id: number;
-  held_until: number;
   deleted_at: number | null;
 }
 
@@ -48,7 +47,7 @@ export function createReviews(database: SqliteDatabase, isHeld: () => boolean): 
     "SELECT id, repository_id, digest FROM removed_manifests WHERE removed_at <= ? ORDER BY removed_at LIMIT ?",
   );
   const due = prepare<QueuedLink, [number, number]>(
-    `SELECT repository_id, blob_id, held_until, deleted_at FROM blob_links INDEXED BY blob_links_queued
+    `SELECT repository_id, blob_id, deleted_at FROM blob_links INDEXED BY blob_links_queued
      WHERE queued = 1 AND held_until <= ? ORDER BY held_until LIMIT ?`,
   );
   const anyFile = prepare<{ id: number }, []>("SELECT id FROM removed_files LIMIT 1");
@@ -59,7 +58,7 @@ export function createReviews(database: SqliteDatabase, isHeld: () => boolean): 
       const isLate = (): boolean => performance.now() > end;
       let files = 0;
       const reviewNext = (link: QueuedLink): boolean => {
-        if (review(link, rules.now, counts)) files++;
+        if (review(link, counts)) files++;
         return files >= mostFiles || isLate();
       };
       const forgetNext = (manifest: ExpiredManifest): boolean => {
@@ -125,18 +124,14 @@ function createReview(database: SqliteDatabase) {
   const unlink = prepare<null, [number, number]>(
     "DELETE FROM blob_links WHERE repository_id = ? AND blob_id = ?",
   );
-  return (link: QueuedLink, now: number, counts: Counts): boolean => {
+  return (link: QueuedLink, counts: Counts): boolean => {
     const { repository_id: repositoryId, blob_id: blobId } = link;
     const isDeleted = link.deleted_at !== null;
-    const verdict = reviewLink(
-      {
-        isNamed: naming.get(blobId, repositoryId) !== null,
-        isNamedByRemoved: removedNaming.get(blobId, repositoryId) !== null,
-        isDeleted,
-        heldUntil: link.held_until,
-      },
-      now,
-    );
+    const verdict = reviewLink({
+      isNamed: naming.get(blobId, repositoryId) !== null,
+      isNamedByRemoved: removedNaming.get(blobId, repositoryId) !== null,
+      isDeleted,
+    });
     if (verdict === "named") settle.run(repositoryId, blobId);
     if (verdict === "waits") postpone.run(repositoryId, blobId);
     if (verdict !== "unneeded") return false;
