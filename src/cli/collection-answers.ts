@@ -1,5 +1,6 @@
 import { z } from "zod";
 
+const holds = z.array(z.object({ holder: z.string(), until: z.string() }));
 const collected = { manifests: z.number(), links: z.number(), blobs: z.number(), bytes: z.number() };
 
 /** One run. */
@@ -24,7 +25,8 @@ export const statusAnswer = z.object({
   mostCounted: z.number(),
   files: z.number(),
   fileBytes: z.number(),
-  holds: z.array(z.object({ holder: z.string(), until: z.string() })),
+  holds,
+  everySeconds: z.number().optional(),
   total: z.object(collected),
   runs: z.array(runAnswer),
 });
@@ -48,8 +50,11 @@ export const whyAnswer = z.object({
       state: z.enum(["kept", "goes", "unknown"]),
       at: z.string().optional(),
       size: z.number().optional(),
+      isLost: z.boolean().optional(),
       reasons: z.array(z.object({ repository: z.string(), why: z.string(), until: z.string().optional() })),
     }),
   ),
+  holds,
+  everySeconds: z.number().optional(),
 });
 export type WhyAnswer = z.output<typeof whyAnswer>;

@@ -10,6 +10,8 @@ import type { Settings } from "./settings.ts";
 export interface Collecting {
   /** Begins a run for somebody, unless one goes on already. */
   start(options: RunOptions): Promise<StartedRun>;
+  /** How often it is looked whether there is something to do; absent if never. */
+  readonly everyMs?: number;
   /** Begins no more by itself. */
   stop(): void;
 }
@@ -54,8 +56,9 @@ export function createCollecting(options: CollectingOptions): Collecting {
     }
   };
   const { every } = settings.gc;
-  const timer = isFirst && every !== "never" ? setInterval(look, Math.max(1000, every)) : undefined;
-  return { start, stop: () => clearInterval(timer) };
+  const schedule = every === "never" ? {} : { everyMs: Math.max(1000, every) };
+  const timer = isFirst && schedule.everyMs ? setInterval(look, schedule.everyMs) : undefined;
+  return { start, ...schedule, stop: () => clearInterval(timer) };
 }
 
 /** Logs and records what a run gave back, if it did. */

@@ -5,7 +5,7 @@ import { openSqliteMetadata } from "../../src/store/metadata/sqlite/sqlite.ts";
 import { startBerthWithAccounts } from "../fixtures/accounts.ts";
 import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
-import { imageManifest, pushBlob, pushImage, putManifest } from "../fixtures/pushes.ts";
+import { imageManifest, pushBlob, pushImage, putManifest, sha256 } from "../fixtures/pushes.ts";
 import { type RunningRegistry, startBerth } from "../fixtures/registries.ts";
 import { blobsOnDisk } from "../fixtures/stored-blobs.ts";
 
@@ -56,7 +56,7 @@ describe("berth gc", () => {
     );
     await remove("team/app", image.digest);
     expect((await gc("why", berth.host, layer)).stdout).toMatch(
-      /: goes 20\S+Z\n {2}team\/app: .+\n {2}team\/app: manifest \S+ was deleted and can be brought back, until 20\S+Z\n$/,
+      /: goes 20\S+Z, with the next berth gc run\n {2}team\/app: .+\n {2}team\/app: manifest \S+ was deleted and can be brought back, until 20\S+Z\n$/,
     );
     expect((await gc("run", berth.host)).stdout).toBe("Gave back 0 blobs, 0 bytes\n");
     const bytes = 90_000 + JSON.stringify({ architecture: "amd64", os: "linux", tag: "1" }).length;
@@ -99,6 +99,9 @@ describe("berth gc", () => {
       const run = await gc("run", berth.host, "--grace", "0s");
       expect(run).toMatchObject({ exitCode: 1, stdout: "Gave back 0 blobs, 0 bytes\n" });
       expect(run.stderr).toContain("(held)");
+      expect((await gc("why", berth.host, image.digest)).stdout).toMatch(
+        /: goes 20\S+Z, .+\n.+\n {2}nothing is removed beside backup to \/backups, until 20\S+Z\n$/,
+      );
       const during = await metrics();
       expect(during.berth_gc_holds).toBe(1);
       const ended = during['berth_gc_last_run_timestamp_seconds{outcome="held"}'] ?? 0;
@@ -136,6 +139,39 @@ describe("berth gc", () => {
       "many/b",
       "many/a",
     ]);
+  });
+
+  test("why explains what an index lists, what refers to another, and what is uploaded alone", async () => {
+    const why = async (digest: string) => (await gc("why", berth.host, digest)).stdout;
+    const image = await pushImage(berth.url, "kinds/app", "1", [100]);
+    const described = {
+      ...{ mediaType: "application/vnd.oci.image.manifest.v1+json", digest: image.digest },
+      size: image.manifest.length,
+    };
+    const mediaType = "application/vnd.oci.image.index.v1+json";
+    const index = JSON.stringify({ schemaVersion: 2, mediaType, manifests: [described] });
+    const signature = JSON.stringify({ ...JSON.parse(image.manifest), subject: described });
+    for (const [tag, manifest, type] of [
+      ["2", index, mediaType],
+      ["3", signature, described.mediaType],
+    ] as const) {
+      const place = `${berth.url}/v2/kinds/app/manifests/${tag}`;
+      const answer = await fetch(place, { method: "PUT", body: manifest, headers: { "content-type": type } });
+      expect(answer.status).toBe(201);
+    }
+    expect(await why(image.digest)).toEndWith(`has the tag 1; is listed by index ${sha256(index)}\n`);
+    expect(await why(sha256(signature))).toEndWith(`has the tag 3; refers to ${image.digest}\n`);
+    const alone = new TextEncoder().encode("nothing names it");
+    await pushBlob(berth.url, "kinds/app", alone);
+    expect(await why(sha256(alone))).toMatch(
+      /, 16B: goes 20\S+Z, with the next berth gc run\n {2}kinds\/app: no manifest needs it; .+, until 20\S+Z\n$/,
+    );
+    await remove("kinds/app", sha256(index));
+    await remove("kinds/app", image.digest);
+    // Nobody was told of the blob that stands alone but who uploaded it.
+    expect((await gc("run", berth.host, "--grace", "0s")).stdout).toMatch(
+      /^Gave back .+; 2 deleted manifests cannot come back any more\n\d blobs? more may be needed by .+Z\n$/,
+    );
   });
 
   test("refuses what is no duration or digest", async () => {

@@ -29,8 +29,18 @@ export function formatPlan(plan: PlanAnswer): string {
 }
 
 export function formatStatus(status: StatusAnswer, nowMs: number): string {
-  const { removedManifests, oldestRemoval, reviews, oldestReview, files, fileBytes, holds, total, runs } =
-    status;
+  const {
+    removedManifests,
+    oldestRemoval,
+    reviews,
+    oldestReview,
+    files,
+    fileBytes,
+    holds,
+    everySeconds,
+    total,
+    runs,
+  } = status;
   const removed = oldestRemoval === undefined ? "" : `, the first was deleted ${agoOf(oldestRemoval, nowMs)}`;
   const due = oldestReview === undefined ? "" : `, the first ${dueOf(oldestReview, nowMs)}`;
   const upTo = (count: number, noun: string) =>
@@ -38,6 +48,10 @@ export function formatStatus(status: StatusAnswer, nowMs: number): string {
   const lines = [
     ["can be brought back", `${upTo(removedManifests, "deleted manifest")}${removed}`],
     ["for", lengthOf(status.graceSeconds)],
+    [
+      "runs begin",
+      everySeconds === undefined ? "with berth gc run" : `by themselves, every ${lengthOf(everySeconds)}`,
+    ],
     ["to be reviewed", `${upTo(reviews, "blob")}${due}`],
     ["to be removed", `${upTo(files, "file")}${files === 0 ? "" : `, ${formatSize(fileBytes)}`}`],
     ["given back so far", formatFreed(total)],
@@ -54,26 +68,39 @@ export function formatStatus(status: StatusAnswer, nowMs: number): string {
   return `${formatTable([], lines)}${table}`;
 }
 
-export function formatWhy({ objects }: WhyAnswer): string {
+export function formatWhy({ objects, holds, everySeconds }: WhyAnswer): string {
+  const how = everySeconds === undefined ? "with the next berth gc run" : "by itself";
   return objects
-    .map(({ digest, kind, state, at, size, reasons }) => {
-      const what = `${kind} ${digest}${size === undefined ? "" : `, ${formatSize(size)}`}`;
+    .map(({ digest, kind, state, at, size, isLost, reasons }) => {
       if (state === "unknown") return `${digest}: is not here\n`;
-      const fate =
-        state === "kept" ? "kept" : isPast(at) ? "goes with the next run" : `goes ${secondsOf(at ?? "")}`;
-      const lines = reasons.map(
-        ({ repository, why, until }) =>
-          `  ${repository}: ${why}${until === undefined ? "" : `, until ${secondsOf(until)}`}\n`,
-      );
+      const what = `${kind} ${digest}${size === undefined ? "" : `, ${formatSize(size)}`}${isLost ? ", lost" : ""}`;
+      const when = isPast(at) ? "now" : secondsOf(at ?? "");
+      const fate = state === "kept" ? "kept" : `goes ${when}, ${how}`;
+      const lines = [
+        ...reasons.map(({ repository, why, until }) => `  ${repository}: ${why}${untilOf(until)}\n`),
+        ...(state === "goes" ? holds : []).map(
+          ({ holder, until }) => `  nothing is removed beside ${holder}${untilOf(until)}\n`,
+        ),
+      ];
       return `${what}: ${fate}\n${lines.join("")}`;
     })
     .join("");
 }
 
+const untilOf = (until: string | undefined) => (until === undefined ? "" : `, until ${secondsOf(until)}`);
+
 const isPast = (at: string | undefined) => at === undefined || Date.parse(at) <= Date.now();
 
 function agoOf(time: string, nowMs: number): string {
-  return formatAge(nowMs - Date.parse(time));
+  const age = formatAge(nowMs - Date.parse(time));
+  return `${age.slice(0, 1).toLowerCase()}${age.slice(1)}`;
+}
+
+/** What a run left because somebody may count on it; empty if nothing is due later. */
+export function formatLeft({ reviews, oldestReview, mostCounted }: StatusAnswer, nowMs: number): string {
+  if (reviews === 0 || oldestReview === undefined || Date.parse(oldestReview) <= nowMs) return "";
+  const count = `${reviews < mostCounted ? "" : "at least "}${counted(reviews, "blob")}`;
+  return `${count} more may be needed by who was told that they are here; the first can go ${secondsOf(oldestReview)}\n`;
 }
 
 function dueOf(time: string, nowMs: number): string {

@@ -3,7 +3,7 @@ import { parseDigest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import { explain } from "../../store/collection/explanation.ts";
 import { planCollection } from "../../store/collection/plan.ts";
-import { type CollectionRun, mostCounted } from "../../store/metadata/collection.ts";
+import { type CollectionHold, type CollectionRun, mostCounted } from "../../store/metadata/collection.ts";
 import type { Store } from "../../store/store.ts";
 import type { Collecting } from "../collection.ts";
 import { type Operation, operation } from "./operations.ts";
@@ -21,6 +21,10 @@ const runAnswer = z.object({
   ...collected,
 });
 const holdAnswer = z.object({ holder: z.string(), until: time });
+const everySeconds = z
+  .number()
+  .optional()
+  .describe("How often runs begin by themselves, if there is something to do; absent if never");
 const graceSeconds = z.coerce
   .number()
   .min(0)
@@ -40,6 +44,7 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
     now: Date.now(),
     graceMs: grace === undefined ? collector.graceMs : grace * 1000,
   });
+  const scheduled = collecting.everyMs === undefined ? {} : { everySeconds: collecting.everyMs / 1000 };
   const runOf = async (id: number): Promise<z.input<typeof runAnswer>> => {
     const run = await collection.getRun(id);
     if (run) return toAnswer(run);
@@ -60,6 +65,7 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
         fileBytes: count,
         mostCounted: count.describe("None of these counts goes further"),
         holds: z.array(holdAnswer),
+        everySeconds,
         total: z.object(collected).describe("What all runs gave back"),
         runs: z.array(runAnswer),
       }),
@@ -70,7 +76,8 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
           ...{ ...backlog, mostCounted, total: { ...total }, graceSeconds: collector.graceMs / 1000 },
           ...(oldestReview ? { oldestReview: oldestReview.toISOString() } : {}),
           ...(oldestRemoval ? { oldestRemoval: oldestRemoval.toISOString() } : {}),
-          holds: holds.map(({ holder, until }) => ({ holder, until: until.toISOString() })),
+          holds: holds.map(toHoldAnswer),
+          ...scheduled,
           runs: (await collection.listRuns(10)).map(toAnswer),
         };
       },
@@ -129,12 +136,16 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
           z.object({
             ...{ digest: z.string(), kind: z.enum(["manifest", "blob"]) },
             ...{ state: z.enum(["kept", "goes", "unknown"]), at: time.optional(), size: count.optional() },
+            isLost: z.boolean().optional().describe("A blob's bytes are known to be lost"),
             reasons: z.array(z.object({ repository: z.string(), why: z.string(), until: time.optional() })),
           }),
         ),
+        holds: z.array(holdAnswer).describe("Who keeps everything until then"),
+        everySeconds,
       }),
       need: () => ({ kind: "registry", action: "read" }),
       async run({ params }) {
+        const { holds } = await collection.backlog();
         const objects = await explain(collection, parseDigest(params.digest), rulesOf(undefined));
         return {
           objects: objects.map(({ at, reasons, ...object }) => ({
@@ -145,11 +156,15 @@ export function createCollectionOperations(store: Store, collecting: Collecting)
               ...(until ? { until: until.toISOString() } : {}),
             })),
           })),
+          holds: holds.map(toHoldAnswer),
+          ...scheduled,
         };
       },
     }),
   ];
 }
+
+const toHoldAnswer = ({ holder, until }: CollectionHold) => ({ holder, until: until.toISOString() });
 
 function toAnswer({ graceMs, startedAt, endedAt, ...run }: CollectionRun): z.input<typeof runAnswer> {
   return {

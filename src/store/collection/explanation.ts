@@ -18,6 +18,8 @@ export interface Explanation {
   readonly at?: Date;
   /** Bytes, of a blob. */
   readonly size?: number;
+  /** Whether it is known that a blob's bytes are not there any more. */
+  readonly isLost?: boolean;
   readonly reasons: readonly Reason[];
 }
 
@@ -73,7 +75,7 @@ function whyPresent({ tags, index, subject }: ManifestFacts & { readonly kind: "
 }
 
 export function explainBlob(facts: BlobFacts, rules: CollectionRules): Explanation {
-  const { digest, size, links, removedUses } = facts;
+  const { digest, size, isLost, links, removedUses } = facts;
   const fate = fateOf(facts, rules);
   const reasons = [
     ...links.flatMap((link) => reasonOf(link) ?? []),
@@ -82,7 +84,7 @@ export function explainBlob(facts: BlobFacts, rules: CollectionRules): Explanati
       until: new Date(removedAt.getTime() + rules.graceMs),
     })),
   ];
-  const shared = { digest, kind: "blob", size, reasons } as const;
+  const shared = { digest, kind: "blob", size, ...(isLost && { isLost }), reasons } as const;
   return fate.kind === "kept" ? { ...shared, state: "kept" } : { ...shared, state: "goes", at: fate.at };
 }
 
@@ -94,7 +96,7 @@ function reasonOf({ repository, manifest, tag, isDeleted, heldUntil }: LinkFacts
   return (
     heldUntil && {
       repository,
-      why: "somebody may count on it who was told that it is here",
+      why: "no manifest needs it; who uploaded it, or was told that it is here, may count on it",
       until: heldUntil,
     }
   );

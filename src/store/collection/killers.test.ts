@@ -44,6 +44,24 @@ describe("the known killers", () => {
       { ...keepNothing, toldMs: hour },
     ));
 
+  test("HEAD says that a blob exists, it is collected as its time is over, and the manifest that arrives is refused", () =>
+    withCollectedStore(
+      async ({ registry, collect, filesOnDisk }) => {
+        await putBlob(registry, app, config);
+        await putBlob(registry, app, layer);
+        expect((await registry.resolveBlob(app, digestOf(layer))).size).toBe(fileSize);
+        await collect(2 * hour + minute);
+        expect(await filesOnDisk()).toEqual([]);
+        const { bytes } = imageOf([config, layer]);
+        await expect(putImage(registry, app, ["1"], bytes)).rejects.toThrow(digestOf(layer));
+        for (const blob of [config, layer]) await putBlob(registry, app, blob);
+        await putImage(registry, app, ["1"], bytes);
+        await collect(7 * day);
+        expect(await filesOnDisk()).toEqual([digestOf(layer)]);
+      },
+      { ...keepNothing, toldMs: hour },
+    ));
+
   test("HEAD says that a blob exists whose time is nearly over", () =>
     withCollectedStore(
       async ({ registry, collect, store: { metadata } }) => {

@@ -1,9 +1,9 @@
-import { planAnswer } from "../../collection-answers.ts";
+import { planAnswer, statusAnswer } from "../../collection-answers.ts";
 import { followRun } from "../../collection-runs.ts";
 import { defineCommand } from "../../command.ts";
 import { parseDuration } from "../../durations.ts";
 import { managementFlags, registryOperand, withManagement } from "../../management.ts";
-import { formatPlan, formatRun } from "../../output/collections.ts";
+import { formatLeft, formatPlan, formatRun } from "../../output/collections.ts";
 import { writeJson } from "../../output/json.ts";
 
 /** `berth gc run`. */
@@ -40,7 +40,13 @@ the run.`,
       }
       const run = await followRun(management, graceSeconds, context);
       if (flags.json) writeJson(stdout, run);
-      else stdout.write(formatRun(run));
+      else {
+        const left = await management.ask(
+          { method: "GET", path: "/gc", action: "tell what waits" },
+          statusAnswer,
+        );
+        stdout.write(`${formatRun(run)}${formatLeft(left, Date.now())}`);
+      }
       if (run.outcome === "done") return 0;
       stderr.write(`berth: the run is not whole (${run.outcome}): berth gc status shows what holds it up\n`);
       return 1;
