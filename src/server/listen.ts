@@ -26,6 +26,9 @@ export interface ListenOptions {
 const pollMs = 20;
 /** How often certificate files are looked at. */
 const certificateCheckMs = 5000;
+/** After how long without a request a listener may end that another took the place of, and when it does in any case. */
+const quietMs = 500;
+const longestOverlapMs = 30_000;
 
 /**
  * Listens; with TLS, follows changes of the certificate files. With TLS it takes no notice of who else has the port.
@@ -34,41 +37,54 @@ const certificateCheckMs = 5000;
 export function listen(options: ListenOptions): Listener {
   const { settings, log } = options;
   let current = open(options, portOf(settings));
-  const port = current.port ?? portOf(settings);
-  /** Listeners that another took the place of, with requests under way perhaps. */
-  let retired: (typeof current)[] = [];
+  const port = current.server.port ?? portOf(settings);
+  /** Those that another took the place of: they still listen, or have requests under way. */
+  let former: Opened[] = [];
   let seen = certificateVersion(settings);
   const timer = setInterval(() => {
     const version = certificateVersion(settings);
     if (version === seen || version === undefined) return;
     seen = version;
-    retired = retired.filter(({ pendingRequests }) => pendingRequests > 0);
+    former = former.filter(({ server, listens }) => listens() || server.pendingRequests > 0);
     try {
       // Bun's reload() ignores new certificates: a new listener takes over, the old one finishes what it has.
       const next = open(options, port);
-      retired.push(current);
-      current.stop(false);
+      former.push(current);
+      void endWhenQuiet(current).then(() =>
+        log.info({ certificate: settings.tls?.certificate }, "took the new certificate"),
+      );
       current = next;
-      log.info({ certificate: settings.tls?.certificate }, "took the new certificate");
     } catch (error) {
       log.error({ err: error }, "the new certificate cannot be used, the old one stays");
     }
   }, certificateCheckMs);
   timer.unref();
   if (!settings.tls) clearInterval(timer);
-  const host = current.hostname?.includes(":") ? `[${current.hostname}]` : current.hostname;
+  const { hostname } = current.server;
+  const host = hostname?.includes(":") ? `[${hostname}]` : hostname;
   return {
     address: `${settings.tls ? "https" : "http"}://${host}:${port}`,
     async stop(limitMs) {
       clearInterval(timer);
       const deadline = Date.now() + limitMs;
-      current.stop(false); // its promise does not wait for the bodies of requests
-      const all = [current, ...retired];
-      const areBusy = (): boolean => all.some(({ pendingRequests }) => pendingRequests > 0);
+      const all = [current, ...former];
+      for (const { end } of all) end();
+      const areBusy = (): boolean => all.some(({ server }) => server.pendingRequests > 0);
       while (areBusy() && Date.now() < deadline) await Bun.sleep(pollMs);
-      await Promise.all(all.map((one) => one.stop(true)));
+      await Promise.all(all.map(({ server }) => server.stop(true)));
     },
   };
+}
+
+/**
+ * Ends a listener when nobody seems to be making a connection to it: Bun cuts those on which no request has come yet.
+ * Resolves when it has ended, whoever ended it.
+ */
+async function endWhenQuiet({ quietSinceMs, listens, end }: Opened): Promise<void> {
+  const deadline = performance.now() + longestOverlapMs;
+  while (listens() && performance.now() - quietSinceMs() < quietMs && performance.now() < deadline)
+    await Bun.sleep(pollMs);
+  end();
 }
 
 /**
@@ -94,20 +110,44 @@ function serve(options: Bun.Serve.Options<undefined> & { readonly hostname: stri
   }
 }
 
-function open({ settings, shared, handle, log }: ListenOptions, port: number) {
-  return serve({
+/** A listener, and what is known of it. */
+interface Opened {
+  readonly server: Bun.Server<undefined>;
+  /** When the last request came; when it was opened, before there was one. */
+  quietSinceMs(): number;
+  listens(): boolean;
+  /** Takes no new connections. */
+  end(): void;
+}
+
+function open({ settings, shared, handle, log }: ListenOptions, port: number): Opened {
+  let lastMs = performance.now();
+  let isListening = true;
+  const server = serve({
     ...where(settings, port),
     reusePort: shared || settings.tls !== undefined,
     development: false,
     idleTimeout: idleSeconds,
     maxRequestBodySize: Number.MAX_SAFE_INTEGER,
     ...(settings.tls ? { tls: readCertificate(settings.tls) } : {}),
-    fetch: (request, server) => handle(request, server),
+    fetch(request, connections) {
+      lastMs = performance.now();
+      return handle(request, connections);
+    },
     error(error) {
       log.error({ err: error }, "failed outside of a request");
       return emptyResponse(500, {});
     },
   });
+  return {
+    server,
+    quietSinceMs: () => lastMs,
+    listens: () => isListening,
+    end() {
+      if (isListening) server.stop(false); // its promise does not wait for the bodies of requests
+      isListening = false;
+    },
+  };
 }
 
 function where({ listen: text }: Settings, port: number) {

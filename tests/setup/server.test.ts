@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
 import { parseTlsNames } from "../../src/server/tls/names.ts";
 import { makeCertificate } from "../fixtures/certificates.ts";
-import { berthProgram, runBerth } from "../fixtures/command-lines.ts";
+import { mayBeNobody, runBerth, startBerthAsNobody } from "../fixtures/command-lines.ts";
 import { berth, startNetwork, type TestNetwork } from "../fixtures/machines.ts";
 import { attempt, makeTemporaryFolder, succeed } from "../fixtures/processes.ts";
 import { startBerth } from "../fixtures/registries.ts";
@@ -82,25 +82,19 @@ describe("setup server", () => {
     expect(await refused(1, "registry.local", "--data", data)).toContain("has schema version 1000");
   });
 
-  test.skipIf(process.getuid?.() !== 0)("says whose a folder is that it may not write", async () => {
-    const asNobody = (...args: readonly string[]) =>
-      attempt(
-        "setpriv",
-        ["--reuid=65534", "--regid=65534", "--clear-groups", process.execPath, berthProgram, ...args],
-        { cwd: folder, env: { HOME: folder } },
-      );
+  test.skipIf(!mayBeNobody)("says whose a folder is that it may not write", async () => {
     const data = join(folder, "data");
     const setup = ["setup", "server", "registry.local", "--data", data];
-    const none = await asNobody(...setup);
+    const none = await startBerthAsNobody(...setup);
     expect(none).toMatchObject({ exitCode: 1, stdout: "" });
     expect(none.stderr).toContain(`${data}: not allowed: check whose it is and who may use it`);
     await mkdir(data);
-    const others = await asNobody(...setup);
+    const others = await startBerthAsNobody(...setup);
     expect(others.stderr).toContain(
       `cannot write to ${data}, where the data is: it belongs to user 0, and Berth runs as user 65534`,
     );
     expect(await readdir(data)).toEqual([]);
-    const out = await asNobody("setup", "server", "registry.local", "--out", data);
+    const out = await startBerthAsNobody("setup", "server", "registry.local", "--out", data);
     expect(out.stderr).toContain("not allowed: check whose it is and who may use it");
     expect(await readdir(data)).toEqual([]);
   });
