@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { readFile, rm, writeFile } from "node:fs/promises";
+import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { userId } from "../deploy/image/root-files.ts";
 import { loadSettings } from "../src/server/settings.ts";
@@ -21,54 +21,6 @@ afterAll(() => rm(folder, { recursive: true }));
 
 // biome-ignore lint/suspicious/noExplicitAny: safe: each test says what it expects of a document, at any depth
 type Tree = any;
-
-describe.skipIf(!isAvailable("docker-compose"))("deploy/compose", () => {
-  const configOf = async (file: string): Promise<Tree> => {
-    const args = ["--file", join(deploy, "compose", file), "config", "--format", "json"];
-    return JSON.parse(
-      await succeed(programPath("docker-compose"), args, { env: { BERTH_IMAGE: undefined } }),
-    );
-  };
-
-  test.each(["compose.yaml", "nginx.yaml", "caddy.yaml"])(
-    "%s runs Berth with no more than it needs",
-    async (file) => {
-      const { berth } = (await configOf(file)).services ?? {};
-      expect(berth).toMatchObject({
-        ...{
-          image: "berth",
-          restart: "always",
-          read_only: true,
-          cap_drop: ["ALL"],
-          stop_grace_period: "45s",
-        },
-        security_opt: ["no-new-privileges:true"],
-        volumes: [{ type: "volume", source: "data", target: "/data" }],
-      });
-      const environment: Record<string, string> = berth?.environment ?? {};
-      expect(() => loadSettings({}, environment)).not.toThrow();
-      expect(Object.keys(environment).every(isSetting)).toBe(true);
-    },
-  );
-
-  test("compose.yaml publishes Berth's port", async () => {
-    const { services } = await configOf("compose.yaml");
-    expect(services?.berth?.ports).toMatchObject([{ target: 5000, published: "5000" }]);
-  });
-
-  test.each([
-    ["nginx", "nginx.conf"],
-    ["caddy", "Caddyfile"],
-  ])("%s.yaml puts the shipped proxy before Berth, and lets nobody around it", async (proxy, settings) => {
-    const { services, networks } = await configOf(`${proxy}.yaml`);
-    expect(services?.berth?.ports).toBeUndefined();
-    const mounted = services?.[proxy]?.volumes?.map(({ source }: Tree) => String(source));
-    expect(mounted).toContain(join(deploy, "proxies", settings));
-    expect(await readFile(join(deploy, "proxies", settings), "utf8")).toContain(" berth:5000");
-    const { BERTH_TRUSTED_PROXIES } = services?.berth?.environment ?? {};
-    expect(networks?.front?.ipam?.config).toEqual([{ subnet: BERTH_TRUSTED_PROXIES }]);
-  });
-});
 
 describe.skipIf(!isAvailable("helm"))("deploy/helm/berth", () => {
   const chart = join(deploy, "helm", "berth");

@@ -18,6 +18,7 @@ const programs = {
   dockerd: { packages: ["docker.io"], purposes: ["tests"], needsRoot: true },
   docker: { packages: ["docker-cli", "docker.io"], purposes: ["tests"], needsRoot: false },
   containerd: { packages: ["containerd"], purposes: ["tests"], needsRoot: true },
+  runc: { packages: ["runc"], purposes: ["tests"], needsRoot: true },
   ctr: { packages: ["containerd"], purposes: ["tests"], needsRoot: true },
   skopeo: { packages: ["skopeo"], purposes: ["tests", "bench"], needsRoot: false },
   umoci: { packages: ["umoci"], purposes: ["tests"], needsRoot: false },

@@ -64,13 +64,13 @@ export function createForwarding(settings: ForwardingSettings): Forwarding {
 
 /**
  * Each proxy adds its peer to `X-Forwarded-For`: the last that is no trusted proxy is the sender; what stands before
- * that, anybody can have written.
+ * that, anybody can have written. A sender inside of a trusted network is the first.
  */
 function readXForwarded(headers: Headers, isTrusted: (address: string) => boolean): Said {
   const chain = (headers.get("x-forwarded-for") ?? "").split(",").map((part) => plainAddress(part.trim()));
   const hop = chain.findLastIndex((address) => !isTrusted(address));
   return {
-    address: addressIn(chain[hop]),
+    address: addressIn(chain[Math.max(hop, 0)]),
     scheme: schemeIn(firstOf(headers.get("x-forwarded-proto"))),
     host: hostIn(firstOf(headers.get("x-forwarded-host"))),
     prefix: prefixIn(firstOf(headers.get("x-forwarded-prefix"))),

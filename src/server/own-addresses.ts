@@ -1,10 +1,15 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { errorCode } from "../registry/files/durable.ts";
 
 /** IPv4 addresses by which other machines may reach this one, the likeliest first. */
 export function ownAddresses(): readonly string[] {
   return sortAddresses(networkInterfaces(), readRoutes());
+}
+
+/** Whether this is a container of docker or podman: its own addresses are not those by which others reach its ports. */
+export function isInContainer(): boolean {
+  return ["/.dockerenv", "/run/.containerenv"].some((file) => existsSync(file));
 }
 
 /** Networks that container engines and virtual machines have within this machine alone. */
