@@ -29,6 +29,8 @@ export interface ActorOptions {
 const tags = ["1", "2", "latest"] as Tag[]; // safe: they are tags
 /** With more manifests than these, more are deleted than pushed. */
 const crowd = 5;
+/** Where nothing that was told is kept, a push may find something gone again and again, and is given up. */
+const mostAttempts = 10;
 
 /** What an actor stands on. */
 type World = ReturnType<typeof createWorld>;
@@ -120,10 +122,11 @@ function createPushes({ model, others, contents, keepsTold }: ActorOptions, worl
       const [subject, { mediaType, bytes }] = about ?? [undefined, { mediaType: "", bytes: "" }];
       const refersTo = subject && { subject: { mediaType, digest: subject, size: bytes.length } };
       const image = imageFrom(blobs, { ...(random(3) === 0 ? {} : named()), ...refersTo });
-      do {
+      for (let attempt = 0; attempt < mostAttempts; attempt++) {
         for (const digest of blobs) await ensureBlob(digest);
         for (let turns = random(4); turns > 0; turns--) await yieldTurn(); // others come between
-      } while (!(await put(subject ? { ...image, subject } : image)));
+        if (await put(subject ? { ...image, subject } : image)) return;
+      }
     },
     async pushWhatWasTold() {
       const known = [...model.told].filter(([, at]) => isRecent(at) && random(2) === 0).slice(0, 3);
@@ -245,8 +248,10 @@ function createChanges({ model, contents, keepsRemoved }: ActorOptions, world: W
         for (const { tag, to } of moved) if (to) model.tags.set(tag, to);
       });
     },
+    /** Often one that somebody may want back. */
     async removeBlob() {
-      const digest = one(contents.keys());
+      const wanted = [...model.removed.values()].flatMap(({ blobs }) => blobs);
+      const digest = one(wanted.length > 0 && random(2) === 0 ? wanted : contents.keys());
       if (!digest) return;
       const isNeeded = [...model.manifests.values()].some(({ blobs }) => blobs.includes(digest));
       const code = isNeeded ? "UNSUPPORTED" : "BLOB_UNKNOWN";

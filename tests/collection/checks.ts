@@ -14,6 +14,8 @@ export interface Checks {
   manifest(model: RepositoryModel, digest: Digest): Promise<void>;
   /** All of a repository. @throws as above */
   repository(model: RepositoryModel): Promise<void>;
+  /** What refers to each manifest that there is or was: nothing else. @throws when that differs; nobody is at work then */
+  referrers(model: RepositoryModel): Promise<void>;
   /** How many manifests were looked at. */
   readonly count: number;
 }
@@ -61,8 +63,22 @@ export function createChecks(registry: () => Registry): Checks {
       throw new Error(`${model.repository}:${name} is at ${found.digest}, not ${digest}`);
   };
 
+  const referrers = async (model: RepositoryModel): Promise<void> => {
+    const expected = new Map<Digest, Digest[]>();
+    for (const digest of [...model.manifests.keys(), ...model.removals.keys()]) expected.set(digest, []);
+    for (const [digest, { subject }] of model.manifests) {
+      if (subject) expected.set(subject, [...(expected.get(subject) ?? []), digest]);
+    }
+    for (const [subject, digests] of expected) {
+      const { items } = await registry().listReferrers(model.repository, subject);
+      const found = items.map(({ digest }) => digest);
+      if (found.toSorted().join() !== digests.toSorted().join())
+        throw new Error(`${model.repository}@${subject} is referred to by ${found}, not by ${digests}`);
+    }
+  };
+
   return {
-    manifest,
+    ...{ manifest, referrers },
     async repository(model) {
       for (const digest of [...model.manifests.keys()]) await manifest(model, digest);
       for (const name of [...model.tags.keys()]) await tag(model, name);

@@ -27,7 +27,7 @@ const steps = Number(process.env.BERTH_MODEL_STEPS ?? 2000);
 const seeds = process.env.BERTH_MODEL_SEEDS?.split(",").map(Number) ?? [1, 2, Date.now() % 1_000_000];
 /** After so many steps everybody rests, and what is there is compared with what has to be, as a whole. */
 const stepsBetween = 500;
-setDefaultTimeout(30_000 + 20 * steps);
+setDefaultTimeout(Math.max(30_000, 20 * steps));
 
 const hour = 3_600_000;
 const repositories = ["a/one", "a/two", "b/three", "b/four"].map(parseRepositoryName);
@@ -92,8 +92,11 @@ async function act({ collected, actors, checks, clock, random }: Play, stepsEach
   const over = (): void => {
     isOver = true;
   };
-  const everybody = Promise.all(actors.map(acting)).finally(over);
-  await Promise.all([everybody, collecting().finally(over), checking().finally(over)]);
+  const everybody = Promise.all(actors.map(acting));
+  const ended = await Promise.allSettled(
+    [everybody, collecting(), checking()].map((work) => work.finally(over)),
+  );
+  for (const each of ended) if (each.status === "rejected") throw each.reason;
 }
 
 /** After all times are over: what is referenced is there, and nothing else. */
@@ -104,6 +107,7 @@ async function expectExactlyWhatIsNeeded({ collected, actors, checks }: Play): P
   for (const { model } of actors) {
     for (const kept of [model.told, model.removed]) kept.clear();
     await checks.repository(model);
+    await checks.referrers(model);
     const blobs = new Set([...model.manifests.values()].flatMap((manifest) => manifest.blobs));
     for (const blob of blobs) needed.add(blob);
     const sizes = [...blobs].map((digest) => contents.get(digest)?.length ?? 0);
