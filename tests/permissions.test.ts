@@ -292,6 +292,7 @@ const levels: Readonly<Record<string, Level>> = {
   "POST /api/v1/tags/rollback-release": "delete",
   "POST /api/v1/tags/undelete": "push",
   "POST /api/v1/tags/replay": "administrator",
+  "GET /api/v1/manifests/deleted": "push",
   "POST /api/v1/manifests/undelete": "push",
   "GET /api/v1/tags/retention": "pull",
   "POST /api/v1/tags/retention": "delete",
@@ -303,6 +304,7 @@ const levels: Readonly<Record<string, Level>> = {
 const queries: Readonly<Record<string, string>> = {
   "DELETE /api/v1/grants": "subject=nobody&role=reader&repositories=**",
   "GET /api/v1/events": "repository=REPOSITORY",
+  "GET /api/v1/manifests/deleted": "repository=REPOSITORY",
   "GET /api/v1/tags": "repository=REPOSITORY",
   "GET /api/v1/tags/log": "repository=REPOSITORY&tag=1.0",
   "GET /api/v1/tags/resolve": "repository=REPOSITORY&tag=1.0&at=2026-01-01T00:00:00Z",

@@ -53,11 +53,26 @@ for (const [kind, isThere, start] of kinds) {
         stdout: `Deleted ${name}: 3 tags and 3 manifests\n`,
         stderr: "",
       });
+      const isBerth = kind === "Berth";
       for (const gone of [`${name}:1`, `${name}:latest`, `${name}@${digest}`]) {
         expect((await user.run("digest", gone)).exitCode).toBe(1);
       }
       expect((await user.run("digest", `${registry.host}/keep/this:1`)).exitCode).toBe(0);
       expect(await repositories()).toContain("keep/this\n");
+      const what = "3 tags and 3 manifests";
+      for (const [flags, stdout] of [
+        [["--since", "2020-01-01", "--dry-run"], `Would bring back ${name}: ${what}\n`],
+        [["--since", "2999-01-01"], `Brought back ${name}: 0 tags and 0 manifests\n`],
+        [[], `Brought back ${name}: ${what}\n`],
+        [[], `Brought back ${name}: 0 tags and 0 manifests\n`],
+      ] as const) {
+        const undeleted = await user.run("repo", "undelete", ...flags, name);
+        if (isBerth) expect(undeleted).toEqual({ exitCode: 0, stdout, stderr: "" });
+        else expect(undeleted.exitCode).toBe(1); // only a Berth keeps what was deleted
+      }
+      if (!isBerth) return;
+      const back = await user.run("digest", "--platform", "linux/arm64", `${name}:latest`);
+      expect(back.stdout.trim()).toBe(digest);
     });
 
     test("rm asks before it deletes, and refuses where nobody can be asked", async () => {

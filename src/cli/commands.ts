@@ -142,6 +142,11 @@ export const commands: CommandTable = [
         load: async () => (await import("./commands/repo/rm.ts")).repoRm,
       },
       {
+        words: "repo undelete",
+        summary: "Bring back what was deleted from a repository",
+        load: async () => (await import("./commands/repo/undelete.ts")).repoUndelete,
+      },
+      {
         words: "manifest",
         summary: "Print a manifest as it is stored",
         load: async () => (await import("./commands/manifest/print.ts")).printManifest,

@@ -19,6 +19,12 @@ export const outcomeAnswer = z.object({
 });
 export type Outcome = z.infer<typeof outcomeAnswer>;
 
+export const deletedAnswer = z.object({
+  manifests: z.array(z.object({ digest: z.string(), deletedAt: z.string(), actor: z.string() })),
+  next: z.string().optional(),
+});
+export type DeletedManifest = z.infer<typeof deletedAnswer>["manifests"][number];
+
 export const changeAnswer = z.object({
   id: z.number(),
   at: z.string(),

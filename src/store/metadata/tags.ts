@@ -51,6 +51,14 @@ export interface TagListing {
   readonly manifest: ManifestRow;
 }
 
+/** A deleted manifest that can be brought back. */
+export interface DeletedManifest {
+  readonly digest: Digest;
+  readonly at: Date;
+  /** Who deleted it. */
+  readonly actor: string;
+}
+
 /** What somebody asks to be done to tags. */
 export type TagRequest =
   /** As if a manifest were pushed with these tags; only to be planned. A new manifest has no digest yet. */
@@ -135,6 +143,11 @@ export interface TagMetadata {
    * @throws RegistryError NAME_UNKNOWN
    */
   replayChanges(repository: RepositoryName, past: readonly PastChange[]): Promise<ReplayOutcome>;
+  /** By digest. @throws RegistryError NAME_UNKNOWN */
+  listDeletedManifests(
+    repository: RepositoryName,
+    page: KeysetPage,
+  ): Eventually<{ readonly items: readonly DeletedManifest[]; readonly next?: string }>;
   /** The highest version on a line, as the repository's rule orders them; it may have to index them first. */
   highestOf(repository: RepositoryName, line: Tag): Promise<Tag | undefined>;
   /**

@@ -21,7 +21,7 @@ export const repoRm = defineCommand({
   operands,
   flags,
   description: `Deletes what the tags of the repository point at, what that lists, and what refers to it. The registry keeps blobs
-until it collects what nobody needs.`,
+until it collects what nobody needs; until then, a Berth brings all of it back with "berth repo undelete".`,
   run: (context) =>
     withRemotes(context, async ({ client }) => {
       const { flags, operands, stdout, signal } = context;

@@ -14,7 +14,7 @@ const pull = ({ query: { repository } }: { readonly query: { readonly repository
 
 /** Tags as they are and were. */
 export function createTagListOperations(store: Store, tagging: Tagging): readonly Operation[] {
-  return [createListing(store, tagging), createLog(store), createResolution(store)];
+  return [createListing(store, tagging), createLog(store), createResolution(store), createDeletedList(store)];
 }
 
 const listedTag = z.object({
@@ -61,6 +61,30 @@ function createListing(store: Store, tagging: Tagging): Operation {
         immutable: reading?.isImmutable(tag) ?? false,
       }));
       return { tags: await Promise.all(tags), ...(page.next === undefined ? {} : { next: page.next }) };
+    },
+  });
+}
+
+function createDeletedList({ metadata }: Store): Operation {
+  return operation({
+    method: "GET",
+    path: "/manifests/deleted",
+    summary: "Deleted manifests of a repository that can be brought back, in the order of their digests",
+    query: z.strictObject({ repository: repositoryName, ...pageQuery }),
+    response: z.object({
+      manifests: z.array(z.object({ digest: z.string(), deletedAt: z.iso.datetime(), actor: z.string() })),
+      next: z.string().optional(),
+    }),
+    need: ({ query: { repository } }) => ({ kind: "repository", repository, action: "push" }),
+    async run({ query: { repository, n, last } }) {
+      const page = { limit: n, ...(last === undefined ? {} : { after: last }) };
+      const { items, next } = await metadata.listDeletedManifests(repository, page);
+      const manifests = items.map(({ digest, at, actor }) => ({
+        digest,
+        deletedAt: at.toISOString(),
+        actor,
+      }));
+      return { manifests, ...(next === undefined ? {} : { next }) };
     },
   });
 }

@@ -5,6 +5,7 @@ import type { ManifestRows } from "../manifest-rows.ts";
 import type { RepositoryRows } from "../repositories.ts";
 import { createTagChanger, type TagChanger } from "./changer.ts";
 import { createChangeMetadata } from "./changes.ts";
+import { createDeletedList } from "./deleted.ts";
 import { createTagHistory } from "./history.ts";
 import { createTagLists } from "./lists.ts";
 import { createReplay } from "./replay.ts";
@@ -23,6 +24,7 @@ export function createTagMetadata(
   const changer = createTagChanger(database, policies, () => rules.getTagRules());
   const metadata: TagMetadata = {
     ...createTagLists(database, repositories, changer.changes),
+    ...createDeletedList(database, repositories),
     ...createTagHistory(database, repositories, changer.changes),
     ...createChangeMetadata(database, repositories, changer.changes),
     ...createTagRequests(database, repositories, manifests, changer),
