@@ -133,12 +133,12 @@ test("import takes everything from a Harbor as its administrator, and what is na
   expect(await importAs(robot, host, "--repositories", list)).toMatchObject(everything);
 });
 
-test("import follows Quay's pages, and gets tokens from another host", async () => {
-  expect(await importAs(robot, await start(quay(await startTokens())))).toMatchObject(everything);
+test("import says to Quay, which does not ask, who wants its list, and follows its pages", async () => {
+  expect(await importAs(robot, await start(quay))).toMatchObject(everything);
 });
 
 test("import takes what is named from GitHub's registry, which lists nothing", async () => {
-  const host = await start(github(await startTokens()));
+  const host = await start(github);
   const unnamed = await importAs(robot, host);
   expect(unnamed).toMatchObject({ exitCode: 1, there: {} });
   expect(unnamed.stderr).toContain("does not list its repositories");
@@ -146,7 +146,7 @@ test("import takes what is named from GitHub's registry, which lists nothing", a
   expect(await importAs(robot, host, ...named)).toMatchObject(everything);
 });
 
-test("import waits as Docker Hub asks it to, which lists nothing", async () => {
+test("import waits as Docker Hub asks it to, which lists nothing and has its tokens elsewhere", async () => {
   const host = await start(dockerHub(await startTokens()));
   expect((await importAs(robot, host)).stderr).toContain("does not list its repositories");
   const named = repositories.flatMap((name) => ["--repository", name]);

@@ -66,7 +66,7 @@ function nextOf(link: string, answer: Answer, endpoint: URL): string | undefined
   if (!URL.canParse(link, answer.url.href)) return undefined;
   const { pathname, search, origin, href } = new URL(link, answer.url);
   if (href === answer.url.href) return undefined; // it leads in a circle
-  // Behind a proxy, a registry may not know under which name it is reached; old ones of Quay begin a path without its slash.
+  // Behind a proxy, a registry may not know under which name it is reached; some begin a path without its slash.
   const isSame = origin !== endpoint.origin || pathname.endsWith(endpoint.pathname);
   return isSame ? search || undefined : pathname + search;
 }

@@ -41,6 +41,11 @@ export interface Remote {
    *   `signal.reason`
    */
   ask(question: Question, options?: OperationOptions): Promise<Answer>;
+  /**
+   * Says who asks, if anybody is known and was not asked for yet: before what a registry answers to everybody, and with more
+   * to whom it knows. @throws as `ask`
+   */
+  introduce(options?: OperationOptions): Promise<void>;
 }
 
 /** Options of {@link createRemote}. */
@@ -77,32 +82,41 @@ export function createRemote(options: RemoteOptions): Remote {
   });
   const urlOf = (path: string): URL => new URL(`/v2/${path}`, url);
 
+  const ask: Remote["ask"] = async (question, { signal } = {}) => {
+    const {
+      to,
+      action,
+      accept,
+      notFound = "NAME_UNKNOWN",
+      isAlwaysNotFound,
+      isDoneWhenGone,
+      ...exchange
+    } = question;
+    const attempt: Attempt = { ...authorizer, action, notFound, isAlwaysNotFound };
+    const target = typeof to === "string" ? urlOf(to) : to;
+    try {
+      const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);
+      if (accept.includes(answer.status) && !isWebPage(answer, question)) return answer;
+      if (answer.status === 404 && isDoneWhenGone && answer.attempts > 1) return answer;
+      await answer.body?.cancel();
+      throw failureOf(answer, attempt);
+    } catch (error) {
+      throw error instanceof ExchangeError ? unreachable(error, attempt) : error;
+    }
+  };
+
+  let isIntroduced = false;
   return {
     name,
     policy,
     urlOf,
     nameOf: (repository) => `${name}/${repository}`,
-    async ask(question, { signal } = {}) {
-      const {
-        to,
-        action,
-        accept,
-        notFound = "NAME_UNKNOWN",
-        isAlwaysNotFound,
-        isDoneWhenGone,
-        ...exchange
-      } = question;
-      const attempt: Attempt = { ...authorizer, action, notFound, isAlwaysNotFound };
-      const target = typeof to === "string" ? urlOf(to) : to;
-      try {
-        const answer = await exchanger({ ...exchange, url: target, signal }, authorizer);
-        if (accept.includes(answer.status) && !isWebPage(answer, question)) return answer;
-        if (answer.status === 404 && isDoneWhenGone && answer.attempts > 1) return answer;
-        await answer.body?.cancel();
-        throw failureOf(answer, attempt);
-      } catch (error) {
-        throw error instanceof ExchangeError ? unreachable(error, attempt) : error;
-      }
+    ask,
+    async introduce(askOptions) {
+      if (isIntroduced || !(await authorizer.isUnasked())) return;
+      const accept = [200, 401, 403, 404]; // whoever asks for more is told what is wrong
+      await ask({ method: "GET", to: "", scopes: [], action: `reach ${name}`, accept }, askOptions);
+      isIntroduced = true;
     },
   };
 }

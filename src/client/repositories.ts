@@ -11,8 +11,9 @@ export function createRepositories(remote: Remote): RepositoryLister & Suggester
       listPage({
         endpoint: remote.urlOf("_catalog"),
         options,
-        ask: (to) =>
-          remote.ask(
+        ask: async (to) => {
+          await remote.introduce(options);
+          return remote.ask(
             {
               method: "GET",
               to,
@@ -22,7 +23,8 @@ export function createRepositories(remote: Remote): RepositoryLister & Suggester
               notFound: "UNSUPPORTED",
             },
             options,
-          ),
+          );
+        },
         itemsOf: (answer) =>
           listOf(answer, "repositories").filter((name) => typeof name === "string" && isRepositoryName(name)),
         keyOf: (name) => name,

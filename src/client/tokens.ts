@@ -86,9 +86,12 @@ export async function requestToken(
         ? await options.exchanger(refreshRequest(service, scopes, credentials.refreshToken))
         : undefined;
     // A service that knows nothing of OAuth 2 answers in some way that is not 200; the form of the GET is older.
-    if (!answer || [400, 401, 403, 404, 405].includes(answer.status)) {
-      answer = await options.exchanger(getRequest(service, scopes, credentials, options));
-    }
+    const get = (wanted: readonly Scope[]) =>
+      options.exchanger(getRequest(service, wanted, credentials, options));
+    if (!answer || [400, 401, 403, 404, 405].includes(answer.status)) answer = await get(scopes);
+    // Quay takes a scope of anything but a repository for a mistake, and needs none for its list of repositories.
+    const ofRepositories = scopes.filter(({ resource }) => resource.startsWith("repository:"));
+    if (answer.status === 400 && ofRepositories.length < scopes.length) answer = await get(ofRepositories);
     if (answer.status !== 200) throw failureOf(answer, attempt);
     return tokenOf(answer.bytes, askedAt, realm.host);
   } catch (error) {
