@@ -81,14 +81,17 @@ describe.skipIf(!isAvailable("ip", "pebble", "curl"))("berth serve with ACME", (
     return readFile(path("data", "tls", "acme", "server.pem"), "utf8");
   }
 
-  test("serve gets a certificate, keeps it, and orders another for other domains or from another ACME server", async () => {
+  test("serve gets a certificate, keeps it, and orders another without its key, for other domains, or from another ACME server", async () => {
     const first = await askOnce([domain, other], acme);
     expect((await stat(path("data", "tls", "acme", "server.key"))).mode & 0o777).toBe(0o600);
     expect(await askOnce([domain, other], acme)).toBe(first);
     const fewer = await askOnce([domain], acme);
     expect(fewer).not.toBe(first);
+    await rm(path("data", "tls", "acme", "server.key"));
+    const rekeyed = await askOnce([domain], acme);
+    expect(rekeyed).not.toBe(fewer);
     const production = await startAcme(14002);
-    expect(await askOnce([domain], production)).not.toBe(fewer);
+    expect(await askOnce([domain], production)).not.toBe(rekeyed);
   });
 
   test("serve says which domain an ACME server refuses, tries again later, and serves nothing before", async () => {

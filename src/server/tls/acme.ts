@@ -8,6 +8,7 @@ import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { SettingsError } from "../settings.ts";
 import { factsOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeTogether } from "./files.ts";
+import { isPair } from "./kept-tls.ts";
 import { areSame, tlsNames } from "./names.ts";
 import type { AcmeSettings, TlsSettings } from "./settings.ts";
 
@@ -40,19 +41,21 @@ export async function renewByAcme(
   ]);
   const certificate = await order(acme, accountKey, serverKey);
   const from = { directory: acme.directory, account: accountOf(accountKey) };
+  // The origin last: a crash in between means another order, not that the old one passes for the new one.
   await writeTogether([
-    { path: originFileOf(files), text: `${JSON.stringify(from)}\n`, mode: 0o644 },
     { path: files.certificate, text: certificate, mode: 0o644 },
+    { path: originFileOf(files), text: `${JSON.stringify(from)}\n`, mode: 0o644 },
   ]);
   return factsOf(certificate).ends;
 }
 
-/** The kept certificate, if it is from this ACME server, by the account that is kept, and for exactly these domains. */
+/** The kept certificate, if it has its key, is from this ACME server by the account that is kept, and for these domains alone. */
 export async function readKept(files: TlsSettings, { directory, domains }: AcmeSettings) {
-  const [certificate, from, accountKey] = await Promise.all(
-    [files.certificate, originFileOf(files), accountFileOf(files)].map(readIfThere),
+  const [certificate, key, from, accountKey] = await Promise.all(
+    [files.certificate, files.key, originFileOf(files), accountFileOf(files)].map(readIfThere),
   );
-  if (certificate === undefined || from === undefined || accountKey === undefined) return undefined;
+  if (certificate === undefined || key === undefined || !isPair(certificate, key)) return undefined;
+  if (from === undefined || accountKey === undefined) return undefined;
   const said = origin.parse(JSON.parse(from));
   if (said.directory !== directory || said.account !== accountOf(accountKey)) return undefined;
   const facts = factsOf(certificate);

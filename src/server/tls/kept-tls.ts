@@ -108,8 +108,8 @@ function conflict(message: string): RegistryError {
   return new RegistryError("CONFLICT", message);
 }
 
-/** What is no key is none's. */
-function isPair(certificate: string, key: string): boolean {
+/** Whether a key is that of a certificate. What is no key is none's. */
+export function isPair(certificate: string, key: string): boolean {
   try {
     return new X509Certificate(certificate).checkPrivateKey(createPrivateKey(key));
   } catch {

@@ -14,6 +14,7 @@ export const authorityPath = "/.well-known/berth/authority.pem";
 const acmeLookMs = 3_600_000;
 /** How often it is also looked whether this machine has another address. */
 const localLookMs = 5000;
+
 /** The settings with the certificate that is in the data folder: of ACME, or of a local authority if nothing is said. */
 export function withKeptTls(settings: Settings): Settings {
   const { tls, data } = settings;
@@ -26,8 +27,8 @@ export function withKeptTls(settings: Settings): Settings {
 
 /**
  * Sees to it that there is a certificate before a server listens. It may take as long as an ACME server gives none.
- * @throws RegistryError CONFLICT when somebody else's is in its place; what reading and writing throw; SettingsError when there is none, and waiting is of no use; the reason of the
- * signal when it is aborted
+ * @throws RegistryError CONFLICT when somebody else's is in its place; what reading and writing throw; SettingsError when
+ * there is none, and waiting is of no use; the reason of the signal when it is aborted
  */
 export async function prepareTls(tls: TlsSettings | undefined, starting: Starting): Promise<void> {
   if (tls?.acme) return (await import("./first-order.ts")).waitForFirst(tls, tls.acme, starting);
