@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
 import { parseTlsNames } from "../../src/server/tls/names.ts";
@@ -38,7 +38,9 @@ describe.skipIf(!isAvailable("ip", "openssl"))("what engines do is what doctor s
       data,
       "--json",
     ]);
-    how = [registry, "--fingerprint", JSON.parse(made).fingerprint, "--address", network.server.address];
+    how = [registry, "--fingerprint", JSON.parse(made).fingerprint];
+    // Known beforehand, so that no setup waits for what runs here to look at /etc/hosts again.
+    await appendFile(etc("hosts"), `${network.server.address}\tregistry.lan\n`);
     serving = network.server.start([
       ...berth,
       "serve",
