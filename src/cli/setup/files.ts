@@ -1,5 +1,5 @@
 import { accessSync, constants, existsSync, readFileSync, realpathSync, statSync } from "node:fs";
-import { mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
+import { chmod, mkdir, open, readdir, rename, rm, rmdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { RegistryError } from "../../oci/errors.ts";
 import { errorCode, syncFolder } from "../../registry/files/durable.ts";
@@ -48,7 +48,7 @@ export function openFiles(root: string): Files {
     modified: async (path) => allowed(path, () => statSync(at(path)).mtime),
     async write(path, content, options = {}) {
       const place = at(path);
-      await mkdir(dirname(place), { recursive: true });
+      await makeFoldersAbove(place);
       await replace(place, content, options);
     },
     remove: (path) => rm(at(path)),
@@ -121,6 +121,14 @@ function requireWritable(place: string): void {
 function missingAbove(place: string): readonly string[] {
   const folder = dirname(place);
   return existsSync(folder) ? [] : [...missingAbove(folder), folder];
+}
+
+/** Whoever runs an engine has to get at what is in them, however strict root's umask is. */
+async function makeFoldersAbove(place: string): Promise<void> {
+  for (const folder of missingAbove(place)) {
+    const made = await mkdir(folder, { recursive: true }); // others may make it just now
+    if (made !== undefined) await chmod(folder, 0o755);
+  }
 }
 
 /** Where a file is written before it takes the place of another. No program reads a name that ends so. */

@@ -213,6 +213,18 @@ describe("undoSetup", () => {
     );
   });
 
+  test("applyPlan makes folders that every user may look into, whatever root's umask is", async () => {
+    const root = await make({});
+    const earlier = process.umask(0o077);
+    try {
+      await applyTo(root, "https");
+    } finally {
+      process.umask(earlier);
+    }
+    for (const path of ["certs.d", `certs.d/${registry}`])
+      expect((await lstat(join(root, "etc/containers", path))).mode & 0o777).toBe(0o755);
+  });
+
   test("applyPlan says what is left when a program fails, and when what was done cannot be taken back", async () => {
     const root = await make({ "/etc/hosts": { text: "x\n", mode: 0o644, owner: 0, isLinked: false } });
     const state = await stateOf(root);
