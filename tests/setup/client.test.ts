@@ -214,6 +214,8 @@ describe("berth setup client", () => {
     expect(server.stderr).toContain("is the certificate of a server, not of an authority");
     const noTls = await setUp(registryOf(plain), [...here, "--fingerprint", fingerprint]);
     expect(noTls.stderr).toMatch(/speaks no HTTPS: run berth setup server .* or add --insecure/);
+    const tls = await setUp(registryOf(secure), [...here, "--insecure"]);
+    expect(tls.stderr).toMatch(/ speaks HTTPS, no plain HTTP: leave out --insecure$/m);
     const nobody = await setUp(`${name}:1`, [...here, "--fingerprint", fingerprint]);
     expect(nobody.stderr).toMatch(/cannot reach .*: check that berth serve --listen 0\.0\.0\.0:1 runs there/);
     const wrong = await setUp(registryOf(secure), [...here, "--fingerprint", "12"]);
@@ -223,6 +225,21 @@ describe("berth setup client", () => {
       exitCode: 2,
       stderr: expect.stringContaining("there is no such folder"),
     });
+  });
+
+  test("setup client changes nothing when there is nothing that it could tell", async () => {
+    for (const engine of ["docker", "containers"]) await rm(join(root, "etc", engine), { recursive: true });
+    await put("/usr/sbin/update-ca-certificates", "");
+    await mkdir(join(root, "usr", "local", "share", "ca-certificates"), { recursive: true });
+    const insecure = await setUp(registryOf(plain), [...here, "--insecure"]); // the system's list is no help
+    await rm(join(root, "usr"), { recursive: true });
+    const before = await state();
+    const refused = await setUp(registryOf(secure), [...here, "--fingerprint", fingerprint]);
+    for (const { exitCode, stderr } of [insecure, refused]) {
+      expect(exitCode).toBe(2);
+      expect(stderr).toContain("nothing is installed here that could be told of it");
+    }
+    expect(await state()).toEqual(before);
   });
 
   test.skipIf(!mayMakeImmutable)("setup client says that a file may be immutable", async () => {

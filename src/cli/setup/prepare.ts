@@ -13,7 +13,7 @@ import { engines } from "./engines/engines.ts";
 import { planHostsLine } from "./hosts-file.ts";
 import { type Found, locate } from "./locate.ts";
 import type { Machine } from "./machine.ts";
-import { joinParts, type PartOfPlan, type Plan, type Target } from "./plan.ts";
+import { joinParts, type Plan, type Target } from "./plan.ts";
 
 /** What a person wants a client to be set up for. */
 export interface ClientWish {
@@ -59,13 +59,16 @@ export async function prepareClient(
   const peer: Peer = { host, port, address: found.address };
   const hosts = found.isKnown ? {} : planHostsLine(machine, host, found.address);
   if (insecure) {
-    await requirePlainHttp(target, found);
-    const parts = chosen.map((engine) => engine.allowPlainHttp?.(target, machine) ?? {});
+    await requirePlainHttp(target, found, peer);
+    const able = requireSome(chosen.filter(({ allowPlainHttp }) => allowPlainHttp !== undefined));
+    const parts = able.map((engine) => engine.allowPlainHttp?.(target, machine) ?? {});
     return { target, found, scheme: "http", authority: undefined, plan: joinParts([hosts, ...parts]) };
   }
   const authority = await agreeOnAuthority(wish, peer, confirm);
-  const parts: PartOfPlan[] =
-    authority === undefined ? [] : chosen.map((engine) => engine.trust(target, authority, machine));
+  const parts =
+    authority === undefined
+      ? []
+      : requireSome(chosen).map((engine) => engine.trust(target, authority, machine));
   return { target, found, scheme: "https", authority, plan: joinParts([hosts, ...parts]) };
 }
 
@@ -76,6 +79,15 @@ function chooseEngines(names: readonly string[], machine: Machine): readonly Eng
     if (engine) return engine;
     throw new UsageError(`--engine is ${quote(name)}: expected ${engines.map((one) => one.name).join(", ")}`);
   });
+}
+
+/** @throws UsageError when there is nobody to tell, so that nothing would be set up */
+function requireSome(chosen: readonly Engine[]): readonly Engine[] {
+  if (chosen.length > 0) return chosen;
+  const names = engines.map(({ name }) => name).join(", ");
+  throw new UsageError(
+    `nothing is installed here that could be told of it (${names}): name what will be with --engine; nothing was changed`,
+  );
 }
 
 /** The authority that vouches for the server, after somebody vouched for it; `undefined` where none is needed. */
@@ -123,15 +135,24 @@ async function saying<T>(registry: string, { address, port, host }: Peer, act: (
 }
 
 /** @throws RegistryError UNAVAILABLE when no registry answers in plain HTTP */
-async function requirePlainHttp({ registry, host }: Target, found: Found): Promise<void> {
-  const status = await statusOf(
-    { target: { registry, host }, found, scheme: "http", authority: undefined },
-    true,
-  );
-  if (status === 200 || status === 401) return;
+async function requirePlainHttp(target: Target, found: Found, peer: Peer): Promise<void> {
+  const { registry } = target;
+  const asked = statusOf({ target, found, scheme: "http", authority: undefined }, true);
+  const [answer] = await Promise.allSettled([asked]);
+  if (answer.status === "fulfilled" && (answer.value === 200 || answer.value === 401)) return;
+  if (await speaksTls(peer))
+    throw new RegistryError("UNAVAILABLE", `${registry} speaks HTTPS, no plain HTTP: leave out --insecure`);
+  if (answer.status === "rejected") throw answer.reason;
   throw new RegistryError(
     "UNAVAILABLE",
-    `${registry} answered with status ${status} in plain HTTP: is a registry there?`,
+    `${registry} answered with status ${answer.value} in plain HTTP: is a registry there?`,
+  );
+}
+
+function speaksTls(peer: Peer): Promise<boolean> {
+  return shakeHands(peer).then(
+    () => true,
+    () => false, // whatever stands in the way, what was asked before says it
   );
 }
 
