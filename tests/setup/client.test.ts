@@ -227,6 +227,26 @@ describe("berth setup client", () => {
     });
   });
 
+  test("setup client and doctor say where an engine goes on to check nothing, as it once was allowed to", async () => {
+    const registry = registryOf(secure);
+    const files = ["/etc/docker/daemon.json", "/etc/buildkit/buildkitd.toml"];
+    await put("/etc/docker/daemon.json", JSON.stringify({ "insecure-registries": [registry, secure.host] }));
+    await put(
+      "/etc/buildkit/buildkitd.toml",
+      `[registry."${registry}"]\nhttp = true\n[registry."${secure.host}"]\nhttp = true`,
+    );
+    const { stdout } = await setUp(registry, [...here, "--fingerprint", fingerprint]);
+    for (const file of files) expect(stdout).toContain(`To do: ${file} still lets `);
+    await setUp(secure.host, ["--fingerprint", fingerprint]);
+    const { findings } = JSON.parse(
+      (await runBerth(["doctor", secure.host, "--root", root, "--json"])).stdout,
+    );
+    const of = (name: string) => findings.find(({ check }: { check: string }) => check === name);
+    expect(of("docker")).toMatchObject({ state: "note", hint: expect.stringContaining(files[0] ?? "") });
+    expect(of("buildkit")).toMatchObject({ state: "wrong", says: expect.stringContaining("http = true") });
+    expect(of("podman")).toMatchObject({ state: "fine" });
+  });
+
   test("setup client changes nothing when there is nothing that it could tell", async () => {
     for (const engine of ["docker", "containers"]) await rm(join(root, "etc", engine), { recursive: true });
     await put("/usr/sbin/update-ca-certificates", "");

@@ -24,7 +24,7 @@ async function checkEngine(engine: Puller, facts: Facts): Promise<Result> {
   if (!engine.isInstalled(machine)) return { state: "untried", says: "it is not installed here" };
   try {
     const { kind, because } = await outlookOf(engine, facts);
-    if (kind === "works") return roomFor(engine, facts) ?? { state: "fine", says: because };
+    if (kind === "works") return roomFor(engine, facts) ?? checkingOf(engine, facts, because);
     const insecure = { mend: asRoot(`berth setup client ${registry} --insecure`) };
     return { state: "wrong", says: because, ...(scheme === "http" ? insecure : facts.trust) };
   } catch (error) {
@@ -38,6 +38,13 @@ function outlookOf({ outlook }: Puller, facts: Facts): Promise<Outlook> {
   const isVouchedForBy = async (authorities: string): Promise<boolean> =>
     peer !== undefined && (await shakeHands(peer, [authorities])).distrust === undefined;
   return outlook({ registry, host }, { scheme, isTrustedBySystem, isVouchedForBy }, machine);
+}
+
+/** That it works, and whether it works because it checks nothing. */
+function checkingOf({ unchecked }: Engine, facts: Facts, because: string): Result {
+  const file = facts.scheme === "https" ? unchecked?.(facts, facts.machine) : undefined;
+  if (file === undefined) return { state: "fine", says: because };
+  return { state: "note", says: because, hint: `take it out of ${file}, so that it checks who answers` };
 }
 
 /** Less than this is little for an engine that pulls images. */

@@ -13,7 +13,7 @@ import { engines } from "./engines/engines.ts";
 import { planHostsLine } from "./hosts-file.ts";
 import { type Found, locate } from "./locate.ts";
 import type { Machine } from "./machine.ts";
-import { joinParts, type Plan, type Target } from "./plan.ts";
+import { joinParts, type PartOfPlan, type Plan, type Target } from "./plan.ts";
 
 /** What a person wants a client to be set up for. */
 export interface ClientWish {
@@ -69,7 +69,8 @@ export async function prepareClient(
     authority === undefined
       ? []
       : requireSome(chosen).map((engine) => engine.trust(target, authority, machine));
-  return { target, found, scheme: "https", authority, plan: joinParts([hosts, ...parts]) };
+  const unchecked = chosen.map((engine) => adviseToCheck(engine, target, machine));
+  return { target, found, scheme: "https", authority, plan: joinParts([hosts, ...parts, ...unchecked]) };
 }
 
 function chooseEngines(names: readonly string[], machine: Machine): readonly Engine[] {
@@ -79,6 +80,16 @@ function chooseEngines(names: readonly string[], machine: Machine): readonly Eng
     if (engine) return engine;
     throw new UsageError(`--engine is ${quote(name)}: expected ${engines.map((one) => one.name).join(", ")}`);
   });
+}
+
+/** What is left to do where an engine was once allowed plain HTTP: it would go on to check nothing. */
+function adviseToCheck({ name, unchecked }: Engine, target: Target, machine: Machine): PartOfPlan {
+  const file = unchecked?.(target, machine);
+  if (file === undefined) return {};
+  const { registry } = target;
+  const what = `${file} still lets ${name} speak with ${registry} unchecked: take that out of it; `;
+  const own = `if --insecure wrote it, run berth setup client ${registry} --undo, and then this again`;
+  return { advice: [what + own] };
 }
 
 /** @throws UsageError when there is nobody to tell, so that nothing would be set up */

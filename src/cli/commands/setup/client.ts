@@ -187,7 +187,7 @@ function show({ flags, stdout }: ClientContext, prepared: Prepared, plan: Plan, 
 }
 
 const warning = `With plain HTTP, whoever is between this machine and the registry can read passwords and images, and give others
-instead: berth setup server on the server, and this without --insecure, mend that
+instead: berth setup server on the server, and here --undo and this again without --insecure, mend that
 `;
 
 async function undo({ flags, stdout }: ClientContext, registry: Registry, root: string): Promise<number> {

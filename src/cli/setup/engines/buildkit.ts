@@ -37,9 +37,16 @@ export const buildkit: Engine = {
     const why = `BuildKit speaks plain HTTP with ${target.registry}`;
     return change(machine, target, { key: "http", set: true }, why);
   },
+  unchecked(target, machine) {
+    const isUnchecked = ["http", "insecure"].some((key) => settingOf(target, key, machine) === true);
+    return isUnchecked ? settingsFile : undefined;
+  },
   async outlook(target, served, machine) {
-    if (served.scheme === "http" && settingOf(target, "http", machine) === true)
+    const isPlain = settingOf(target, "http", machine) === true;
+    if (served.scheme === "http" && isPlain)
       return { kind: "works", because: `${settingsFile} allows plain HTTP with it` };
+    if (isPlain)
+      return { kind: "fails", because: `${settingsFile} says http = true, so that it speaks plain HTTP` };
     return outlookByFiles("BuildKit", authoritiesOf(target, machine), served, machine);
   },
 };

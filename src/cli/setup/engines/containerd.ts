@@ -40,22 +40,34 @@ export const containerd: Engine = {
     const after = hostsWith(place, target, "http", machine);
     return joinParts([{ files: changeFile(machine, `${place}/hosts.toml`, after, why) }, settings]);
   },
+  unchecked(target, machine) {
+    const { file, hosts = {} } = readHosts(target, machine);
+    const isUnchecked =
+      hostIn(hosts, target, "http") !== undefined ||
+      hostIn(hosts, target, "https")?.table.skip_verify === true;
+    return isUnchecked ? file : undefined;
+  },
   async outlook(target, served, machine) {
-    const { folders } = readSettings(machine);
-    const places = folders.map((folder) => `${folder}/${target.registry}`);
-    const place = places.find((one) => machine.has(one)) ?? places[0] ?? usualFolder;
-    const file = `${place}/hosts.toml`;
-    const text = machine.read(file);
-    const host = text === undefined ? undefined : hostIn(parseToml(file, text), target, served.scheme);
+    const { place, file, hosts } = readHosts(target, machine);
+    const host = hosts && hostIn(hosts, target, served.scheme);
     if (served.scheme === "http" && host)
       return { kind: "works", because: `${file} allows plain HTTP with it` };
     if (host?.table.skip_verify === true)
       return { kind: "works", because: `${file} says skip_verify, so that nothing is checked` };
     const authorities = host ? authoritiesOf(file, host.table).map((name) => beside(place, name)) : [];
-    const all = text === undefined ? certificatesIn(place, machine) : authorities;
+    const all = hosts === undefined ? certificatesIn(place, machine) : authorities;
     return outlookByFiles("containerd", all, served, machine);
   },
 };
+
+/** The folder where containerd looks for a registry, and what its `hosts.toml` says, if there is one. */
+function readHosts({ registry }: Target, machine: Machine) {
+  const places = readSettings(machine).folders.map((folder) => `${folder}/${registry}`);
+  const place = places.find((one) => machine.has(one)) ?? places[0] ?? usualFolder;
+  const file = `${place}/hosts.toml`;
+  const text = machine.read(file);
+  return { place, file, hosts: text === undefined ? undefined : parseToml(file, text) };
+}
 
 /** What `hosts.toml` has to say of a registry, beside what it says. */
 function hostsWith(place: string, target: Target, scheme: Scheme, machine: Machine): string {

@@ -10,7 +10,7 @@ import {
 import { quote } from "../../../oci/errors.ts";
 import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
-import { changeFile } from "../plan.ts";
+import { changeFile, type Target } from "../plan.ts";
 import { authorityPath, certificatesIn, type Engine, type Outlook, outlookByFiles } from "./engine.ts";
 
 const settingsFile = "/etc/docker/daemon.json";
@@ -47,19 +47,24 @@ export const docker: Engine = {
       advice: fault === undefined ? [advice] : [`${fault}: take them out of ${settingsFile}`, advice],
     };
   },
+  unchecked: insecureIn,
   async outlook(target, served, machine): Promise<Outlook> {
-    const { registry } = target;
     const fault = faultOf(machine.read(settingsFile) ?? "");
     if (fault !== undefined) return { kind: "fails", because: `${settingsFile}: ${fault}` };
-    const list = settings(machine)[key];
-    if (Array.isArray(list) && list.includes(registry))
+    if (insecureIn(target, machine) !== undefined)
       return { kind: "works", because: `${settingsFile} lists it in ${key}, so that nothing is checked` };
     const isLoopback = /^(?:127\.|localhost$|::1$)/.test(target.host);
     if (served.scheme === "http" && isLoopback)
       return { kind: "works", because: "docker takes plain HTTP from this machine" };
-    return outlookByFiles("docker", certificatesIn(`${folder}/${registry}`, machine), served, machine);
+    return outlookByFiles("docker", certificatesIn(`${folder}/${target.registry}`, machine), served, machine);
   },
 };
+
+/** The file that lists a registry as insecure. */
+function insecureIn({ registry }: Target, machine: Machine): string | undefined {
+  const list = settings(machine)[key];
+  return Array.isArray(list) && list.includes(registry) ? settingsFile : undefined;
+}
 
 function settings(machine: Machine): Readonly<Record<string, unknown>> {
   return parseSettings(machine.read(settingsFile) ?? "");

@@ -23,6 +23,11 @@ export interface Engine {
   trust(target: Target, authority: string, machine: Machine): PartOfPlan;
   /** How it comes to speak plain HTTP with a registry; absent where there is no such thing. @throws UsageError likewise */
   allowPlainHttp?(target: Target, machine: Machine): PartOfPlan;
+  /**
+   * The file that lets it speak with a registry without a check of who answers; `undefined` when none does, absent where there
+   * is no such thing. @throws UsageError likewise
+   */
+  unchecked?(target: Target, machine: Machine): string | undefined;
   /** What it would do; absent where nobody pulls with it. @throws UsageError likewise */
   outlook?(target: Target, served: Served, machine: Machine): Promise<Outlook>;
   /** The folder that it keeps images in; absent where nobody pulls with it. @throws UsageError likewise */

@@ -71,6 +71,26 @@ describe("engines", () => {
     },
   );
 
+  test.each(["docker", "containerd", "podman", "buildkit"])(
+    "%s that was allowed plain HTTP is said to check nothing, also when it is told of an authority since",
+    (name) => {
+      const { allowPlainHttp, trust, unchecked } = engine(name);
+      expect(unchecked?.(target, machineOf(after({}, trust(target, pem, machineOf({})))))).toBeUndefined();
+      const plain = allowPlainHttp?.(target, machineOf({}));
+      const file = plain?.files?.at(-1)?.path;
+      expect(unchecked?.(target, machineOf(after({}, plain)))).toBe(file);
+      const both = after(after({}, plain), trust(target, pem, machineOf(after({}, plain))));
+      expect(unchecked?.(target, machineOf(both))).toBe(file);
+    },
+  );
+
+  test("podman is said to check nothing when any of its files marks the registry as insecure", () => {
+    const file = "/etc/containers/registries.conf.d/mine.conf";
+    const text = '[[registry]]\nlocation = "registry.local:5000"\ninsecure = true\n';
+    expect(engine("podman").unchecked?.(target, machineOf({ [file]: text }))).toBe(file);
+    expect(engine("podman").unchecked?.(target, machineOf({ [`${file}.bak`]: text }))).toBeUndefined();
+  });
+
   test("containerd's settings get a config_path with their comments kept", () => {
     const text = 'version = 2\n\n[plugins]\n  [plugins."io.containerd.grpc.v1.cri"] # cri\n    x = 1\n';
     const part = engine("containerd").trust(target, pem, machineOf({ "/etc/containerd/config.toml": text }));

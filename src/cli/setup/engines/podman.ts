@@ -9,6 +9,7 @@ const folder = "/etc/containers/certs.d";
 const folders = [folder, "/etc/docker/certs.d"];
 const storageFile = "/etc/containers/storage.conf";
 const mainFile = "/etc/containers/registries.conf";
+const furtherFolder = `${mainFile}.d`;
 
 /**
  * podman, buildah, skopeo and CRI-O, which share their files.
@@ -41,8 +42,9 @@ export const podman: Engine = {
     const why = `podman, buildah and skopeo speak plain HTTP with ${target.registry}`;
     return { files: changeFile(machine, ownFile(target), text, why) };
   },
+  unchecked: insecureIn,
   async outlook(target, served, machine) {
-    if (isInsecure(target, machine))
+    if (insecureIn(target, machine) !== undefined)
       return { kind: "works", because: "it is marked as insecure, so that nothing is checked" };
     const place = folders.map((one) => `${one}/${target.registry}`).find((one) => machine.has(one));
     const files = place === undefined ? [] : certificatesIn(place, machine);
@@ -51,11 +53,13 @@ export const podman: Engine = {
 };
 
 function ownFile({ registry }: Target): string {
-  return `/etc/containers/registries.conf.d/berth-${fileNameOf(registry)}.conf`;
+  return `${furtherFolder}/berth-${fileNameOf(registry)}.conf`;
 }
 
-function isInsecure(target: Target, machine: Machine): boolean {
-  return [mainFile, ownFile(target)].some((file) => {
+/** The file that marks a registry as insecure. */
+function insecureIn(target: Target, machine: Machine): string | undefined {
+  const further = machine.list(furtherFolder).filter((name) => name.endsWith(".conf"));
+  return [mainFile, ...further.map((name) => `${furtherFolder}/${name}`)].find((file) => {
     const text = machine.read(file);
     const list = text === undefined ? undefined : parseToml(file, text).registry;
     return (
