@@ -112,6 +112,38 @@ describe("berth import of a running registry", () => {
     expect((await clientOf(to).resolveTag(web, parseTag("1"))).digest).toBe(moved.descriptor.digest);
   });
 
+  test("import moves the other tags of an image when one may not move, also of an exported archive", async () => {
+    const source = createMemoryRegistry();
+    const { index } = await fill(source);
+    const from = await serve(() => source);
+    const archive = join(await scratch(), "exported.tar");
+    expect(await runBerth(["export", `${from.host}/team/app`, "-o", archive])).toMatchObject({ exitCode: 0 });
+    const whys = [];
+    for (const origin of [from.host, archive]) {
+      const to = await serve((registry) => ({
+        ...registry,
+        async putManifest(repository, input, options) {
+          if (!input.tags.includes(parseTag("multi")))
+            return registry.putManifest(repository, input, options);
+          throw new RegistryError("TAG_PROTECTED", "multi is immutable");
+        },
+      }));
+      const { exitCode, report, faults } = await importJson(
+        origin,
+        "--repository",
+        "team/app",
+        "--to",
+        to.host,
+      );
+      expect([exitCode, report.tags]).toEqual([1, { new: 2, moved: 0, same: 0, kept: 0, failed: 1 }]);
+      whys.push(faults);
+      const there = clientOf(to);
+      expect(sorted((await there.listTags(app)).items)).toEqual(["1.0", "latest"]);
+      expect((await there.resolveTag(app, parseTag("latest"))).digest).toBe(index.descriptor.digest);
+    }
+    expect(whys).toEqual([1, 2].map(() => expect.stringMatching(/^team\/app:multi: .*multi is immutable/)));
+  });
+
   test("import takes what is named: by a pattern, by the address, or by a file, without asking for the list", async () => {
     const source = createMemoryRegistry();
     await fill(source);

@@ -46,26 +46,29 @@ export function createCopies(
     return descriptor.digest;
   };
 
-  return {
-    seen,
-    tags: later,
-    async copy(group) {
-      try {
-        const digest = dryRun ? group.digest : await copyOne(group);
-        for (const each of group.tags) {
-          if (waits) later.push({ ...each, digest });
-          else tally.tag(each.fate);
-        }
-        stop.succeed();
-      } catch (error) {
-        signal.throwIfAborted();
-        const names = group.tags.map(({ tag }) => tag);
-        tally.tag("failed", names.length);
-        const where = placeText(from.name ?? run.target, names, group.digest);
-        run.onProblem({ where, error: explained(from, error) });
+  const copyGroup = async (group: Group): Promise<void> => {
+    try {
+      const digest = dryRun ? group.digest : await copyOne(group);
+      for (const each of group.tags) {
+        if (waits) later.push({ ...each, digest });
+        else tally.tag(each.fate);
       }
-    },
+      stop.succeed();
+    } catch (error) {
+      signal.throwIfAborted();
+      // One tag that may not move has kept the others from moving.
+      if (isRegistryError(error, "TAG_PROTECTED") && group.tags.length > 1) {
+        for (const each of group.tags) await copyGroup({ ...group, tags: [each] });
+        return;
+      }
+      const names = group.tags.map(({ tag }) => tag);
+      tally.tag("failed", names.length);
+      const where = placeText(from.name ?? run.target, names, group.digest);
+      run.onProblem({ where, error: explained(from, error) });
+    }
   };
+
+  return { seen, tags: later, copy: copyGroup };
 }
 
 /** What an incremental archive does not hold is at the destination. */

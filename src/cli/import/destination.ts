@@ -1,4 +1,5 @@
 import type { Digest } from "../../oci/digests.ts";
+import type { RegistryError } from "../../oci/errors.ts";
 import type { RepositoryName, Tag } from "../../oci/names.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Taken } from "../../store/local-files.ts";
@@ -19,9 +20,12 @@ export interface ImportDestination {
   holds(digest: Digest, repository: RepositoryName): void;
   /**
    * Points tags at manifests that are there, with the times at which the source did; absent where a tag can only be
-   * pushed now.
+   * pushed now. Resolves to why some could not be, by tag.
    */
-  setTags?(repository: RepositoryName, tags: ReadonlyMap<Tag, SourceTag>): Promise<void>;
+  setTags?(
+    repository: RepositoryName,
+    tags: ReadonlyMap<Tag, SourceTag>,
+  ): Promise<ReadonlyMap<Tag, RegistryError>>;
   /**
    * Writes what happened to tags into their history. @throws RegistryError UNSUPPORTED where there is no history, DENIED
    * where the caller may not

@@ -66,7 +66,7 @@ async function setTags(
   metadata: Metadata,
   repository: RepositoryName,
   tags: ReadonlyMap<Tag, SourceTag>,
-): Promise<void> {
+): Promise<ReadonlyMap<Tag, RegistryError>> {
   const past: PastChange[] = [];
   for (const [tag, { digest, since = new Date() }] of tags) {
     const from = (await metadata.getTag(repository, tag))?.digest;
@@ -74,11 +74,12 @@ async function setTags(
     past.push({ at: since, actor: importer, kind: "push", manifest: digest, moves: [line] });
   }
   past.sort((one, other) => one.at.getTime() - other.at.getTime());
-  const [conflict] = await replay(metadata, repository, past);
-  if (!conflict) return;
-  throw new RegistryError(
-    "CONFLICT",
-    `${repository}:${conflict.tag} was moved meanwhile: ${conflict.reason}`,
+  const conflicts = await replay(metadata, repository, past);
+  return new Map(
+    conflicts.map(({ tag, reason }) => [
+      tag,
+      new RegistryError("CONFLICT", `it was moved by somebody else meanwhile: ${reason}`),
+    ]),
   );
 }
 

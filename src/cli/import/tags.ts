@@ -43,37 +43,54 @@ export async function digestAt(
   }
 }
 
-/** Points tags at manifests that are at the destination. @param isReplayed some may point there already */
+/**
+ * Points tags at manifests that are at the destination. One that cannot be set is a problem, and the others are set.
+ * @param isReplayed some may point there already
+ */
 export async function setTags(
   run: RepositoryRun,
   tags: readonly WantedTag[],
   isReplayed: boolean,
 ): Promise<void> {
-  const { destination, target, tally, onProblem, signal } = run;
-  if (tags.length === 0) return;
-  const wanted = new Map<Tag, SourceTag>();
-  for (const { tag, ...of } of tags) {
-    if (!isReplayed || (await digestAt(run, tag)) !== of.digest) wanted.set(tag, of);
-  }
-  try {
-    if (destination.setTags) await destination.setTags(target, wanted);
-    else await pushTags(run, wanted);
-    for (const { fate } of tags) tally.tag(fate);
-  } catch (error) {
+  const { destination, tally, onProblem, signal } = run;
+  const fail = (where: string, count: number, error: unknown): void => {
     signal.throwIfAborted();
-    tally.tag("failed", tags.length);
-    onProblem({ where: target, error });
+    tally.tag("failed", count);
+    onProblem({ where, error });
+  };
+  const together: WantedTag[] = [];
+  for (const each of tags) {
+    try {
+      const isThere = isReplayed && (await digestAt(run, each.tag)) === each.digest;
+      if (!isThere && destination.setTags) {
+        together.push(each);
+        continue;
+      }
+      if (!isThere) await pushTag(run, each);
+      tally.tag(each.fate);
+    } catch (error) {
+      fail(`${run.target}:${each.tag}`, 1, error);
+    }
+  }
+  if (!destination.setTags || together.length === 0) return;
+  try {
+    const wanted = new Map(together.map(({ tag, fate: _, ...of }) => [tag, of]));
+    const failed = await destination.setTags(run.target, wanted);
+    for (const { tag, fate } of together) {
+      const error = failed.get(tag);
+      if (error === undefined) tally.tag(fate);
+      else fail(`${run.target}:${tag}`, 1, error);
+    }
+  } catch (error) {
+    fail(run.target, together.length, error);
   }
 }
 
-async function pushTags(
-  { destination, target, signal }: RepositoryRun,
-  tags: ReadonlyMap<Tag, SourceTag>,
+async function pushTag(
+  { destination: { registry }, target, signal }: RepositoryRun,
+  { tag, digest }: WantedTag,
 ): Promise<void> {
-  const { registry } = destination;
-  for (const [tag, { digest }] of tags) {
-    const { bytes, descriptor } = await registry.getManifest(target, digest, { signal });
-    const input = { bytes, mediaType: descriptor.mediaType, digest, tags: [tag] };
-    await registry.putManifest(target, input, { signal });
-  }
+  const { bytes, descriptor } = await registry.getManifest(target, digest, { signal });
+  const input = { bytes, mediaType: descriptor.mediaType, digest, tags: [tag] };
+  await registry.putManifest(target, input, { signal });
 }
