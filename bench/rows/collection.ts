@@ -8,7 +8,7 @@ import { askToCollect } from "../../tests/fixtures/collections.ts";
 import { makeContent, pull, pushImage } from "../load.ts";
 import type { Bench } from "../measure.ts";
 import { startBerth } from "../peers.ts";
-import type { Row } from "../report.ts";
+import { quantile, type Row } from "../report.ts";
 
 const garbage = 1000;
 const garbageSize = 20_000;
@@ -101,7 +101,7 @@ async function makeGarbage(data: string, count: number, name: string): Promise<v
 }
 
 const latencyRounds = 10;
-const pushesEach = 15;
+const pushesEach = 40;
 const pullsEach = 150;
 const laterGarbage = 15_000;
 
@@ -143,11 +143,13 @@ async function latencyRows(folder: string): Promise<Row[]> {
   return [push, fetchLayer].map(({ name, without, beside }) => ({
     ...{ name, unit: "ms", higherIsBetter: false },
     figures: [
-      { peer: "berth", samples: without },
-      { peer: "berth, while it collects", samples: beside },
+      { peer: "berth", samples: without, note: tailOf(without) },
+      { peer: "berth, while it collects", samples: beside, note: tailOf(beside) },
     ],
   }));
 }
+
+const tailOf = (samples: readonly number[]) => `p95 ${quantile(samples, 0.95).toFixed(2)} ms`;
 
 interface Lanes {
   readonly name: string;

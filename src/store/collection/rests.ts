@@ -3,7 +3,7 @@ import { setTimeout as wait } from "node:timers/promises";
 /** For each millisecond of work, so many are left to others. */
 const idleFactor = 2;
 /** So many while this process serves requests, or another one writes. */
-const busyFactor = 8;
+const busyFactor = 16;
 const leastMs = 4;
 const mostMs = 250;
 /** A process that uses this share of a processor while the collection rests serves requests. */
