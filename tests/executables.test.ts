@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { constants } from "node:os";
 import { join } from "node:path";
+import { mayMount } from "./fixtures/disks.ts";
 import { buildExecutable } from "./fixtures/executables.ts";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 
@@ -49,4 +51,75 @@ describe.skipIf(!isMade)("npm run executables", () => {
     expect(exitCode).toBe(2);
     expect(stderr).toContain('there is no command "nothing"');
   });
+
+  // Only the first process of a container is not ended by a signal that it has no handler for.
+  test.skipIf(!mayMount)(
+    "an executable as the first process ends by the earliest signal that it can notice",
+    async () => {
+      const args = ["--pid", "--fork", "--kill-child", "--mount-proc", berth];
+      const serve = ["serve", "--listen", "127.0.0.1:0", "--data", join(folder, "first")];
+      for (const afterMs of [0, 0, 5, 10, 20, 30, 50, 80]) {
+        const unshare = startProcess("unshare", [...args, ...serve]);
+        try {
+          const pid = await untilCatching(unshare.pid, "SIGTERM");
+          await Bun.sleep(afterMs); // a moment of the start as good as any
+          process.kill(pid, "SIGTERM");
+          const late = AbortSignal.timeout(8_000);
+          const ended = new Promise<string>((resolve) =>
+            late.addEventListener("abort", () => resolve("too late")),
+          );
+          expect([0, 143] as unknown[]).toContain(await Promise.race([unshare.exited, ended]));
+        } finally {
+          await unshare.stop("SIGKILL");
+        }
+      }
+    },
+    30_000,
+  );
+
+  /** Resolves to the process that another has started, once it has a handler for a signal. */
+  async function untilCatching(parent: number, signal: "SIGTERM"): Promise<number> {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const [pid = ""] = (await readFile(`/proc/${parent}/task/${parent}/children`, "utf8")).split(" ");
+      const status = pid === "" ? "" : await readFile(`/proc/${pid}/status`, "utf8");
+      const caught = /^SigCgt:\t(\S+)$/m.exec(status)?.[1] ?? "0";
+      if ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) return Number(pid);
+      if (Date.now() > deadline) throw new Error(`no handler for ${signal} in 10 s: ${status}`);
+    }
+  }
 });
+
+// Nobody has run these here: what can be seen is that they are for the processor, complete, and signed if that is needed.
+describe("npm run executables, for macOS", () => {
+  test.each([
+    ["darwin-arm64", 0x0100000c],
+    ["darwin-x64", 0x01000007],
+  ])(
+    "an executable for %s is one, with the program inside",
+    async (platform, processor) => {
+      const folder = await makeTemporaryFolder();
+      try {
+        const bytes = await readFile(await buildExecutable(platform, folder));
+        const [magic, cpu, , kind, count] = [0, 4, 8, 12, 16].map((at) => bytes.readUInt32LE(at));
+        expect([magic, cpu, kind]).toEqual([0xfeedfacf, processor, machOExecutable]);
+        const commands = new Map<number, number>();
+        for (let index = 0, at = 32; index < (count ?? 0); index++) {
+          commands.set(bytes.readUInt32LE(at), at);
+          at += bytes.readUInt32LE(at + 4);
+        }
+        const signature = commands.get(codeSignature) ?? Number.NaN;
+        const end = bytes.readUInt32LE(signature + 8) + bytes.readUInt32LE(signature + 12);
+        if (platform === "darwin-arm64") expect(end).toBe(bytes.byteLength);
+        expect(bytes.includes("did you mean")).toBe(true);
+      } finally {
+        await rm(folder, { recursive: true });
+      }
+    },
+    60_000,
+  );
+});
+
+// https://github.com/apple-oss-distributions/xnu/blob/main/EXTERNAL_HEADERS/mach-o/loader.h
+const machOExecutable = 2;
+const codeSignature = 0x1d;

@@ -40,8 +40,9 @@ export function unpackKubernetes(): void {
 /**
  * Unpacks packages of Debian's unstable suite, without installing them and without touching the machine's own lists. For
  * programs that need nothing else, such as most that are written in Go. Leaves out what cannot be had.
+ * @param only the one file that is wanted of a package that has many
  */
-export function unpackNewer(packages: readonly string[]): void {
+export function unpackNewer(packages: readonly string[], only: Readonly<Record<string, string>> = {}): void {
   const source = unstableSource();
   if (source === undefined) return;
   const work = join(newerPrograms, "work");
@@ -63,8 +64,12 @@ export function unpackNewer(packages: readonly string[]): void {
   };
   if (run("apt-get", ...flags, "-qq", "update")) {
     for (const name of packages) run("apt-get", ...flags, "-qq", "download", name);
-    for (const file of readdirSync(work))
-      if (file.endsWith(".deb")) run("dpkg-deb", "-x", file, newerPrograms);
+    for (const file of readdirSync(work).filter((name) => name.endsWith(".deb"))) {
+      const wanted = only[file.slice(0, file.indexOf("_"))];
+      if (wanted === undefined) run("dpkg-deb", "-x", file, newerPrograms);
+      else
+        run("sh", "-ec", `dpkg-deb --fsys-tarfile "$0" | tar -x -C "$1" "./$2"`, file, newerPrograms, wanted);
+    }
   }
   rmSync(work, { recursive: true });
 }

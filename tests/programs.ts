@@ -74,6 +74,11 @@ const optionalPrograms = {
     needsRoot: true,
     path: join(newerPrograms, "usr", "sbin", "dockerd"),
   },
+  "qemu-aarch64": {
+    packages: ["qemu-user"],
+    needsRoot: false,
+    path: join(newerPrograms, "usr", "bin", "qemu-aarch64"),
+  },
   helm: { packages: [], needsRoot: false, path: join(kubernetesPrograms, "helm", "helm") },
   kubectl: { packages: [], needsRoot: false, path: join(kubernetesPrograms, "kubectl", "kubectl") },
 } as const satisfies Record<string, OptionalProgram>;
@@ -124,7 +129,8 @@ export function installPrograms(purpose: Purpose): readonly ProgramName[] {
   const optional = missingOptional().filter((name) => optionalPrograms[name].packages.length > 0);
   if (optional.length > 0) {
     console.log(`Unpacking ${optional.join(", ")} ...`);
-    unpackNewer(optional.flatMap((name) => optionalPrograms[name].packages));
+    const packages = optional.flatMap((name) => optionalPrograms[name].packages);
+    unpackNewer(packages, { "qemu-user": "usr/bin/qemu-aarch64" });
   }
   unpackKubernetes();
   return missingPrograms(purpose);

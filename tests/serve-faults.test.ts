@@ -4,7 +4,7 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promi
 import { join } from "node:path";
 import { type CertificateFiles, makeCertificate } from "./fixtures/certificates.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
-import { attempt, makeTemporaryFolder } from "./fixtures/processes.ts";
+import { attempt, makeTemporaryFolder, startProcess } from "./fixtures/processes.ts";
 import { startBerth, startDockerRegistry } from "./fixtures/registries.ts";
 import { isAvailable, programPath } from "./programs.ts";
 
@@ -214,4 +214,26 @@ describe.skipIf(!isAvailable("openssl"))("a certificate that clients would refus
     expect((await fetch(`${berth.url}/readyz`, { tls })).status).toBe(200);
     await berth.stop();
   });
+});
+
+describe("berth serve, told to stop before it starts", () => {
+  test.each([143, 130])(
+    "serve does not go on when the command was ended with %d while it was loaded",
+    async (code) => {
+      const folder = await makeTemporaryFolder();
+      const source = join(import.meta.dir, "..", "src", "cli");
+      const script = `
+      const { serve } = await import("${source}/commands/serve.ts");
+      const { Interruption } = await import("${source}/failures.ts");
+      const output = { write: () => {} };
+      const flags = { listen: "127.0.0.1:0", data: "${folder}/data" };
+      const signal = AbortSignal.abort(new Interruption("told to end", ${code}));
+      process.exit(await serve.run({ flags, operands: {}, stdout: output, stderr: output, env: {}, signal }));`;
+      const started = startProcess(process.execPath, ["--eval", script], { cwd: folder });
+      const late = setTimeout(() => void started.stop("SIGKILL"), 10_000);
+      expect(await started.exited).toBe(0);
+      clearTimeout(late);
+      await rm(folder, { recursive: true });
+    },
+  );
 });
