@@ -206,6 +206,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
 
   test.skipIf(!existsSync("/dev/shm"))("import copies where no hard link can be made", async () => {
     const far = await mkdtemp("/dev/shm/berth-");
+    const begun = new Date();
     try {
       const { exitCode, report } = await importJson(source, "--data", join(far, "data"));
       expect(exitCode).toBe(0);
@@ -214,6 +215,8 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
         await registry.resolveTag(app, tag("multi"));
         const [entry] = await metadata.audit.list({}, undefined, 1);
         expect(entry).toMatchObject({ action: "import", actor: "owner of the machine", detail: source });
+        for (const { since, arrived } of await metadata.listRetentionTags(app))
+          expect([since < begun, arrived >= begun]).toEqual([true, true]);
       });
     } finally {
       await rm(far, { recursive: true });

@@ -14,7 +14,15 @@ const daysAgo = (days: number) => new Date(now.getTime() - days * 86_400_000);
 type Tags = Readonly<Record<string, readonly [digest: string, days: number, cause?: TagCause]>>;
 type Days = Readonly<Record<string, number>>;
 
-function plan(retain: object, tags: Tags, uses: { pulls?: Days; former?: Days; untagged?: Days } = {}) {
+interface Uses {
+  readonly pulls?: Days;
+  readonly former?: Days;
+  readonly untagged?: Days;
+  /** How many days ago what a tag points at came here, where the tag is older. */
+  readonly arrived?: Days;
+}
+
+function plan(retain: object, tags: Tags, uses: Uses = {}) {
   const settings = { repositories: ["a"], float: ["minor", "latest"], variants: true, retain };
   const toDates = (days: Days = {}) =>
     new Map(Object.entries(days).map(([digest, age]) => [digest as Digest, daysAgo(age)])); // safe: a stand-in
@@ -24,6 +32,7 @@ function plan(retain: object, tags: Tags, uses: { pulls?: Days; former?: Days; u
       digest: digest as Digest,
       cause,
       since: daysAgo(days),
+      arrived: daysAgo(uses.arrived?.[digest] ?? days),
     })),
     untagged: [...toDates(uses.untagged)].map(([digest, since]) => ({ digest, since })),
     pulls: toDates(uses.pulls),
@@ -72,6 +81,13 @@ describe("planRetention", () => {
       { "0.1.0": ["x", 900] },
       { pulls: { x: 89 } },
       "was pulled 89 days ago",
+    ],
+    [
+      "what was imported lately",
+      { "pulled-within": "90d" },
+      { "0.1.0": ["x", 900] },
+      { arrived: { x: 3 } },
+      "was imported 3 days ago",
     ],
     ["what is new", { "pulled-within": "90d" }, { "0.1.0": ["x", 2] }, {}, "was tagged 2 days ago"],
     [

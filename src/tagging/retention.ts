@@ -99,7 +99,7 @@ function createTagReasons(reading: KnownReadings, retain: Retention, facts: Rete
     facts.tags.filter((each) => isFloat(reading, each)).map(({ tag, digest }) => [digest, tag]),
   );
   return (each: RetentionTag): string | undefined => {
-    const { tag, digest, since } = each;
+    const { tag, digest, since, arrived } = each;
     if (retain.newest === undefined) return "the rule does not say how many are kept";
     if (isFloat(reading, each)) return "is a floating tag";
     const pattern = retain.keep.find((each) => matchesTag(each, tag));
@@ -108,7 +108,7 @@ function createTagReasons(reading: KnownReadings, retain: Retention, facts: Rete
     if (rank !== undefined) return rank;
     const float = floats.get(digest);
     if (float !== undefined) return `is what ${float} points at`;
-    return useOf(digest, since);
+    return useOf(digest, { since, arrived });
   };
 }
 
@@ -144,13 +144,16 @@ function createUses(retain: Retention, facts: RetentionFacts, now: Date) {
   const pinnedWithin = pinnedWithinMs(retain);
   const ageOf = (date: Date | undefined) =>
     date ? now.getTime() - date.getTime() : Number.POSITIVE_INFINITY;
-  return (digest: Digest, since: Date | undefined): string | undefined => {
+  return (digest: Digest, tag: Pick<RetentionTag, "since" | "arrived"> | undefined): string | undefined => {
     const pulled = ageOf(facts.pulls.get(digest));
     if (pulled < pulledWithin) return `was pulled ${shownAge(pulled)} ago`;
-    const tagged = ageOf(since);
+    const tagged = ageOf(tag?.since);
     if (tagged < pulledWithin) return `was tagged ${shownAge(tagged)} ago`;
+    // Nobody knows what was pulled where it came from.
+    const arrived = ageOf(tag?.arrived);
+    if (arrived < pulledWithin) return `was imported ${shownAge(arrived)} ago`;
     const former = ageOf(facts.formerTargets.get(digest));
-    if (since !== undefined && former < pinnedWithin) {
+    if (tag !== undefined && former < pinnedWithin) {
       return `is what a tag pointed at until ${shownAge(former)} ago: something may still run it`;
     }
     return undefined;

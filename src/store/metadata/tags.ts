@@ -103,7 +103,10 @@ export interface RetentionTag {
   readonly tag: Tag;
   readonly digest: Digest;
   readonly cause: TagCause;
+  /** Of one that was imported, since when it was there where it came from. */
   readonly since: Date;
+  /** When what it points at came to this registry. */
+  readonly arrived: Date;
 }
 
 /** What retention has to know of a manifest without a tag. */

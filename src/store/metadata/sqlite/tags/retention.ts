@@ -28,9 +28,13 @@ export function createRetentionMetadata(
   const pulls = prepare<DatedDigest, [number]>(
     "SELECT digest, pulled_at AS at FROM pulls WHERE repository_id = ?",
   );
-  const tags = prepare<{ name: Tag; digest: Digest; cause: TagCause; opened_at: number }, [number]>(
-    `SELECT name, digest, cause, opened_at FROM tags INDEXED BY tags_open
-     WHERE repository_id = ? AND closed_at IS NULL ORDER BY name`,
+  const tags = prepare<
+    { name: Tag; digest: Digest; cause: TagCause; opened_at: number; pushed_at: number },
+    [number]
+  >(
+    `SELECT t.name, t.digest, t.cause, t.opened_at, m.pushed_at
+     FROM tags t INDEXED BY tags_open JOIN manifests m ON m.repository_id = t.repository_id AND m.digest = t.digest
+     WHERE t.repository_id = ? AND t.closed_at IS NULL ORDER BY t.name`,
   );
   const former = prepare<DatedDigest, [number, number]>(
     `SELECT digest, max(closed_at) AS at FROM tags
@@ -64,6 +68,7 @@ export function createRetentionMetadata(
         digest: row.digest,
         cause: row.cause,
         since: new Date(row.opened_at),
+        arrived: new Date(row.pushed_at),
       })),
     listFormerTargets: (repository, since) =>
       toMap(former.all(repositories.require(repository), since.getTime())),
