@@ -3,7 +3,7 @@ import { basename, dirname } from "node:path";
 import type { RegistryName } from "../../../oci/references.ts";
 import type { Machine } from "../machine.ts";
 import type { PartOfPlan, Target } from "../plan.ts";
-import { withInsecureRegistry } from "./docker.ts";
+import { withInsecureRegistry } from "./docker-settings.ts";
 import type { Served } from "./engine.ts";
 import { engines } from "./engines.ts";
 
@@ -215,6 +215,24 @@ describe("engines", () => {
       "/etc/docker/certs.d/registry.local:5000/company.crt": pem,
     });
     expect(await engine("docker").outlook?.(target, served("https"), machine)).toMatchObject({ kind });
+  });
+
+  test.each([
+    ["/etc/default/docker", '# --insecure-registry x\nDOCKER_OPTS="--insecure-registry 10.0.0.0/8"\n'],
+    [
+      "/etc/systemd/system/docker.service.d/lan.conf",
+      "[Service]\nExecStart=\nExecStart=/usr/bin/dockerd --insecure-registry=a:5000,b:5000 -H fd://\n",
+    ],
+  ])("docker gets no list in its settings beside one that %s starts it with", (file, text) => {
+    const { allowPlainHttp, unchecked } = engine("docker");
+    const advice = /--insecure-registry=registry\.local:5000 there/;
+    expect(() => allowPlainHttp?.(target, machineOf({ [file]: text }))).toThrow(advice);
+    const added = machineOf({ [file]: `${text}# moved\n--insecure-registry=${target.registry}` });
+    expect(allowPlainHttp?.(target, added)).toEqual({});
+    expect(unchecked?.(target, added)).toBe(file);
+    expect(unchecked?.(target, machineOf({ [file]: text }))).toBeUndefined();
+    const commented = { "/etc/default/docker": "#DOCKER_OPTS=--insecure-registry=x\n" };
+    expect(allowPlainHttp?.(target, machineOf(commented))?.files).toHaveLength(1);
   });
 
   test("docker is said not to start with comments when its settings are changed", () => {
