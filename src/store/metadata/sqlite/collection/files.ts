@@ -8,7 +8,7 @@ export interface RemovedFiles {
   /** Forgets files that are gone, inside a transaction. @returns what they gave back */
   forget(files: readonly RemovedFile[]): Pick<Collected, "blobs" | "bytes">;
   /** Takes the next files away, inside a transaction, so that no upload of their digests comes between. */
-  withdraw(step: Omit<FileStep, "gone">): { readonly taken: readonly RemovedFile[]; readonly more: boolean };
+  withdraw(step: FileStep): { readonly taken: readonly RemovedFile[]; readonly more: boolean };
 }
 
 export function createRemovedFiles(database: SqliteDatabase): RemovedFiles {
@@ -28,7 +28,7 @@ export function createRemovedFiles(database: SqliteDatabase): RemovedFiles {
   );
 
   /** @returns whether the file is away */
-  const take = (file: RemovedFile, isTaken: boolean, { take }: Omit<FileStep, "gone">): boolean => {
+  const take = (file: RemovedFile, isTaken: boolean, { take }: FileStep): boolean => {
     const { id, digest } = file;
     if (isBlob(digest) || (isTaken && inPlace.get(digest) !== null)) {
       if (!isTaken) forget.get(id); // the file is that of a blob
