@@ -4,11 +4,9 @@ import { readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { type BerthWithAccounts, startBerthWithAccounts } from "./fixtures/accounts.ts";
 import { type CertificateFiles, makeCertificate } from "./fixtures/certificates.ts";
-import { startDockerEngine } from "./fixtures/docker-engine.ts";
-import { smallLayers, writeBuildContext } from "./fixtures/images.ts";
 import { makeTemporaryFolder } from "./fixtures/processes.ts";
 import { type RunningProxy, startShippedProxy } from "./fixtures/shipped-proxies.ts";
-import { isAvailable, programPath } from "./programs.ts";
+import { isAvailable } from "./programs.ts";
 
 setDefaultTimeout(60_000);
 
@@ -34,6 +32,7 @@ afterAll(async () => {
 const emptyIndex = { schemaVersion: 2, mediaType: "application/vnd.oci.image.index.v1+json", manifests: [] };
 const largest = 64 * 1024 * 1024;
 
+// docker goes through both in compose.test.ts.
 describe.each(["nginx", "caddy"] as const)("Berth behind %s as it is shipped", (kind) => {
   const canRun = isAvailable(kind, "openssl");
   let proxy: RunningProxy;
@@ -130,22 +129,4 @@ describe.each(["nginx", "caddy"] as const)("Berth behind %s as it is shipped", (
     const { headers } = await fetch(`${berth.url}${place}`, { headers: { authorization: berth.admin } });
     return Number(headers.get("upload-offset"));
   }
-
-  test.skipIf(!canRun || !isAvailable("dockerd", "docker"))("docker logs in, pushes and pulls", async () => {
-    const engine = await startDockerEngine();
-    try {
-      const context = { folder: join(folder, `app-${kind}`), seed: kind, layers: smallLayers };
-      await engine.docker("build", "--quiet", "--tag", "app", await writeBuildContext(context));
-      const docker = `'${programPath("docker")}'`;
-      const login = `echo '${berth.adminPassword}' | ${docker} login -u admin --password-stdin ${proxy.host}`;
-      expect((await engine.attemptShell(login)).stdout).toContain("Login Succeeded");
-      const reference = `${proxy.host}/docker/${kind}:1.0`;
-      await engine.docker("tag", "app", reference);
-      await engine.docker("push", reference);
-      await engine.docker("rmi", reference, "app");
-      expect(await engine.docker("pull", reference)).toContain("Downloaded newer image");
-    } finally {
-      await engine.stop();
-    }
-  });
 });
