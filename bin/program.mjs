@@ -9,7 +9,10 @@ import { findBun, root, run } from "./runtime.mjs";
 const packaged = join(root, "dist", "program");
 const made = join(root, "node_modules", ".cache", "berth");
 const sources = join(root, "src");
-const entries = ["cli/main.ts", "server/worker.ts", "store/metadata/sqlite/checkpoint-worker.ts"];
+const entries = [
+  ...["cli/main.ts", "server/worker.ts", "store/metadata/sqlite/checkpoint-worker.ts"],
+  "store/metadata/sqlite/verification/integrity-worker.ts",
+];
 /** A server that still runs may load a part of its program later. */
 const keptMs = 7 * 24 * 60 * 60 * 1000;
 

@@ -4,12 +4,21 @@ import type { RepositoryName } from "../../oci/names.ts";
 import type { Eventually } from "./eventually.ts";
 
 /** What a verification looks at, in this order. */
-export const verifyStages = ["manifests", "tags", "links", "referrers", "blobs", "files", "done"] as const;
+export const verifyStages = [
+  "database",
+  "manifests",
+  "tags",
+  "links",
+  "referrers",
+  "blobs",
+  "files",
+  "done",
+] as const;
 export type VerifyStage = (typeof verifyStages)[number];
 
 /** What is wrong with something. */
 export const faultKinds = [
-  /** SQLite finds its own file damaged. */
+  /** The database finds its own file damaged. */
   "metadata-damaged",
   "manifest-damaged",
   /** A manifest names what its repository does not hold. */
@@ -132,8 +141,8 @@ export interface VerificationMetadata {
   uploadExpiry(): Eventually<number>;
   noteUploadExpiry(ms: number): Promise<void>;
 
-  /** What SQLite itself finds wrong with its file. Takes as long as reading it. */
-  checkDatabase(): Eventually<readonly string[]>;
+  /** What the database itself finds wrong with its file. Takes as long as reading it. @throws `signal.reason` */
+  checkDatabase(signal: AbortSignal): Promise<readonly string[]>;
   /** In the order of their ids. */
   inspectManifests(after: number, limit: number): Eventually<readonly InspectedManifest[]>;
   inspectRows(stage: RowStage, cursor: string, limit: number): Eventually<BrokenPage>;

@@ -1,4 +1,4 @@
-import { algorithmOf } from "../../oci/digests.ts";
+import { algorithmOf, isDigest } from "../../oci/digests.ts";
 import { type Manifest, parseManifest } from "../../oci/manifests.ts";
 import { digestOf } from "../../registry/hash.ts";
 import { needsOf } from "../../registry/manifests.ts";
@@ -10,9 +10,17 @@ export interface ManifestVerdict {
   readonly manifest?: Manifest;
 }
 
+/** What is wrong with a row whose digest the disk changed. */
+export const noDigest = "what the metadata have as its digest is none";
+
 /** Compares a manifest's bytes with its digest, and what it names with what is recorded. */
 export function checkManifest(row: InspectedManifest): ManifestVerdict {
   const { repository, digest, bytes, mediaType } = row;
+  if (!isDigest(digest)) {
+    return {
+      faults: [{ kind: "metadata-damaged", subject: `manifest ${row.id}`, repository, detail: noDigest }],
+    };
+  }
   const about = { subject: digest, repository };
   const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest) {

@@ -1,8 +1,9 @@
+import { isDigest } from "../../oci/digests.ts";
 import type { BlobFiles } from "../blobs/files.ts";
 import type { Metadata } from "../metadata/metadata.ts";
 import type { Fault, InspectedBlob, RowStage, VerifyCounts, VerifyStage } from "../metadata/verification.ts";
 import { examineBlob } from "./blobs.ts";
-import { checkManifest } from "./manifests.ts";
+import { checkManifest, noDigest } from "./manifests.ts";
 import type { Mender } from "./mender.ts";
 import type { Pacer } from "./pacing.ts";
 import { findStrays, foldersOf, type StrayAges } from "./strays.ts";
@@ -43,11 +44,25 @@ const bytesAtOnce = 64 * 1024 * 1024;
 
 export function createSteps(options: StepOptions): Steps {
   return {
+    database: databaseStep(options),
     manifests: manifestStep(options),
     ...{ tags: rowStep(options, "tags"), links: rowStep(options, "links") },
     referrers: rowStep(options, "referrers"),
     blobs: blobStep(options),
     files: fileStep(options),
+  };
+}
+
+/** The name of the file is that of all stores; what it holds is looked at by the other stages. */
+export const databaseName = "metadata.db";
+
+function databaseStep({ metadata: { verification }, signal }: StepOptions) {
+  return async (): Promise<StepResult> => {
+    const [first, ...more] = await verification.checkDatabase(signal);
+    if (first === undefined) return { counts: {}, faults: [] };
+    const found = more.length > 0 ? `${first}, and ${more.length} more` : first;
+    const detail = `${found}; nothing mends that but restoring a backup`;
+    return { counts: {}, faults: [{ kind: "metadata-damaged", subject: databaseName, detail }] };
   };
 }
 
@@ -103,6 +118,7 @@ function blobStep(options: StepOptions) {
 async function lookAtBlob(blob: InspectedBlob, options: StepOptions): Promise<Fault | undefined> {
   const { mender, metadata } = options;
   const { digest } = blob;
+  if (!isDigest(digest)) return { kind: "metadata-damaged", subject: `blob ${blob.id}`, detail: noDigest };
   let verdict = await examineBlob(blob, options);
   // A push may just have brought a whole one, or the blob may have been collected.
   if (verdict.state !== "whole") verdict = await examineBlob(blob, options);

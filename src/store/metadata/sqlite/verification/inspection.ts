@@ -2,6 +2,7 @@ import type { Digest } from "../../../../oci/digests.ts";
 import type { RepositoryName } from "../../../../oci/names.ts";
 import type { BrokenPage, Fault, VerificationMetadata } from "../../verification.ts";
 import type { SqliteDatabase } from "../database.ts";
+import { checkIntegrity } from "./integrity.ts";
 
 type InspectionMetadata = Pick<
   VerificationMetadata,
@@ -24,9 +25,6 @@ interface ManifestRow {
   size: number;
   bytes: Uint8Array;
 }
-
-/** Faults that SQLite names at most. */
-const mostDatabaseFaults = 20;
 
 /** What verifications look at. */
 export function createInspectionMetadata(database: SqliteDatabase): InspectionMetadata {
@@ -67,10 +65,7 @@ export function createInspectionMetadata(database: SqliteDatabase): InspectionMe
   const scans = { tags: scanTags(database), links: scanLinks(database), referrers: scanReferrers(database) };
 
   return {
-    checkDatabase() {
-      const rows = db.query<{ integrity_check: string }, []>(`PRAGMA integrity_check(${mostDatabaseFaults})`);
-      return rows.all().flatMap((row) => (row.integrity_check === "ok" ? [] : [row.integrity_check]));
-    },
+    checkDatabase: (signal) => checkIntegrity(db.filename, signal),
     inspectManifests: (after, limit) =>
       manifests.all(after, limit).map(({ repository_id, repository, media_type, ...row }) => ({
         ...row,

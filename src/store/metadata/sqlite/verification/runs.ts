@@ -58,7 +58,7 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
   );
   const insert = prepare<{ id: number }, [string, number, number, string]>(
     `INSERT INTO verifications (started_by, started_at, updated_at, stage, cursor, counts)
-     VALUES (?, ?, ?, 'manifests', '', ?) RETURNING id`,
+     VALUES (?, ?, ?, 'database', '', ?) RETURNING id`,
   );
   const advance = prepare<null, [string, string, string, number, number | null, number]>(
     "UPDATE verifications SET stage = ?, cursor = ?, counts = ?, updated_at = ?, finished_at = ? WHERE id = ?",
