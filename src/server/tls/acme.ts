@@ -1,10 +1,10 @@
-import { createHash, createPublicKey } from "node:crypto";
+import { createHash, createPrivateKey, createPublicKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { Agent } from "node:https";
 import { dirname, join } from "node:path";
 import { getCACertificates } from "node:tls";
 import { z } from "zod";
-import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { isRegistryError, quote, RegistryError } from "../../oci/errors.ts";
 import { SettingsError } from "../settings.ts";
 import { factsOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeTogether } from "./files.ts";
@@ -20,7 +20,8 @@ const origin = z.object({ directory: z.string(), account: z.string() });
 /**
  * Gets a certificate from an ACME server when there is none from there and for these domains, or a third of its time is
  * left. Resolves to when the new one ends, `undefined` if the old one stays.
- * @throws SettingsError when a setting cannot be used; RegistryError UNAVAILABLE with what the ACME server said
+ * @throws SettingsError when a setting cannot be used; RegistryError UNAVAILABLE with what the ACME server said, CONFLICT when
+ * a kept key is none
  */
 export async function renewByAcme(
   files: TlsSettings,
@@ -33,8 +34,8 @@ export async function renewByAcme(
   const { crypto: keys } = await import("acme-client"); // loaded late: most starts find a good certificate
   await makeFolder(dirname(files.certificate));
   const accountFile = accountFileOf(files);
-  const accountKey = (await readIfThere(accountFile)) ?? (await keys.createPrivateEcdsaKey()).toString();
-  const serverKey = (await readIfThere(files.key)) ?? (await keys.createPrivateEcdsaKey()).toString();
+  const accountKey = (await readKey(accountFile)) ?? (await keys.createPrivateEcdsaKey()).toString();
+  const serverKey = (await readKey(files.key)) ?? (await keys.createPrivateEcdsaKey()).toString();
   await writeTogether([
     { path: accountFile, text: accountKey, mode: 0o600 },
     { path: files.key, text: serverKey, mode: 0o600 },
@@ -55,9 +56,9 @@ export async function readKept(files: TlsSettings, { directory, domains }: AcmeS
     [files.certificate, files.key, originFileOf(files), accountFileOf(files)].map(readIfThere),
   );
   if (certificate === undefined || key === undefined || !isPair(certificate, key)) return undefined;
-  if (from === undefined || accountKey === undefined) return undefined;
-  const said = origin.parse(JSON.parse(from));
-  if (said.directory !== directory || said.account !== accountOf(accountKey)) return undefined;
+  if (from === undefined || accountKey === undefined || !isKey(accountKey)) return undefined;
+  const said = parseOrigin(from);
+  if (said?.directory !== directory || said.account !== accountOf(accountKey)) return undefined;
   const facts = factsOf(certificate);
   return areSame(facts.names, tlsNames(domains)) ? facts : undefined;
 }
@@ -70,8 +71,36 @@ function originFileOf({ certificate }: TlsSettings): string {
   return join(dirname(certificate), "origin.json");
 }
 
+/** `undefined` for what is damaged: where a certificate is from is not known then, and another is ordered. */
+function parseOrigin(text: string): z.infer<typeof origin> | undefined {
+  try {
+    return origin.parse(JSON.parse(text));
+  } catch {
+    return undefined;
+  }
+}
+
+/** A kept key; what somebody else put in its place is not written over. @throws RegistryError CONFLICT when it is none */
+async function readKey(file: string): Promise<string | undefined> {
+  const text = await readIfThere(file);
+  if (text === undefined || isKey(text)) return text;
+  throw new RegistryError(
+    "CONFLICT",
+    `tls.acme: ${quote(file)} is no private key: bring the right one back, or remove it, and another is made`,
+  );
+}
+
+function isKey(text: string): boolean {
+  try {
+    createPrivateKey(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** An account is known by its key. */
-function accountOf(key: string): string {
+export function accountOf(key: string): string {
   return createHash("sha256")
     .update(createPublicKey(key).export({ type: "spki", format: "der" }))
     .digest("hex");
