@@ -1,6 +1,6 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { join } from "node:path";
-import { RegistryError } from "../../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import type { KeyedCertificate } from "./authority.ts";
 import { factsOf, isMadeHere } from "./certificates.ts";
 import { readIfThere, type WholeFile } from "./files.ts";
@@ -50,7 +50,7 @@ export async function readKeptTls(folder: string): Promise<KeptTls> {
     );
   }
   const { certificate } = server;
-  if (names !== undefined) return { authority, server, asked: parseNames(names) };
+  if (names !== undefined) return { authority, server, asked: parseNames(files.names, names) };
   const asked = certificate === undefined ? parseTlsNames([]) : factsOf(certificate).names;
   return { authority, server, asked };
 }
@@ -79,7 +79,9 @@ export function usableAuthority(folder: string, { authority }: KeptTls): KeyedCe
   const file = authorityFile(folder);
   const another = "make another authority with berth setup server --new-authority";
   if (certificate === undefined)
-    throw conflict(`there is no authority in ${folder}: make one with berth setup server NAME`);
+    throw conflict(
+      `there is no authority in ${folder}: make one with berth setup server NAME --out ${folder}`,
+    );
   if (key === undefined)
     throw conflict(`${file} is there without its key authority.key: bring the key back, or ${another}`);
   if (isPair(certificate, key)) return { certificate, key };
@@ -125,7 +127,12 @@ export function namesFile(folder: string, { dns, addresses }: TlsNames): WholeFi
   return { path: filesIn(folder).names, text: [comment, ...dns, ...addresses, ""].join("\n"), mode: 0o644 };
 }
 
-/** @throws RegistryError NAME_INVALID */
-function parseNames(text: string): TlsNames {
-  return parseTlsNames(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
+/** @throws RegistryError CONFLICT when somebody wrote there what is no name */
+function parseNames(file: string, text: string): TlsNames {
+  try {
+    return parseTlsNames(text.split("\n").filter((line) => line !== "" && !line.startsWith("#")));
+  } catch (cause) {
+    if (!isRegistryError(cause)) throw cause;
+    throw new RegistryError("CONFLICT", `${file} cannot be used: ${cause.message}`, { cause });
+  }
 }

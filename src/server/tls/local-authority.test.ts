@@ -162,6 +162,28 @@ describe("renewLocalTls", () => {
     expect(factsOf(await read("server.pem")).names.dns).toEqual(["registry.local", "localhost"]);
   });
 
+  test("renewLocalTls leaves a certificate that lasts as long as its authority", async () => {
+    await setUp("registry.local");
+    const late = inDays(3650 - 20);
+    expect(await renewLocalTls(folder, late)).toEqual(factsOf(await read("authority.pem")).ends);
+    expect(await renewLocalTls(folder, late)).toBeUndefined();
+  });
+
+  test("renewLocalTls names the file in which somebody wrote what is no name", async () => {
+    await setUp("registry.local");
+    await writeFile(join(folder, "names.txt"), "registry local\n");
+    await expect(renewLocalTls(folder)).rejects.toMatchObject({
+      code: "CONFLICT",
+      message: expect.stringContaining(
+        `${join(folder, "names.txt")} cannot be used: invalid name "registry local"`,
+      ),
+    });
+  });
+
+  test("renewLocalTls says what makes an authority where there is none", async () => {
+    await expect(renewLocalTls(folder)).rejects.toThrow(`berth setup server NAME --out ${folder}`);
+  });
+
   test("renewLocalTls leaves out an address that this machine lost", async () => {
     const { asked, names } = await setUp("registry.local");
     const authority = { certificate: await read("authority.pem"), key: await read("authority.key") };
@@ -217,6 +239,10 @@ describe("parseTlsNames", () => {
     ["https://registry.local", /expected a host name or an address/],
     ["-a.local", /expected a host name/],
     ["*.local", /expected a host name/],
+    ["10.0.0.300", /expected a host name or an address/],
+    ["300", /expected a host name or an address/],
+    ["fe80::1%eth0", /expected a host name or an address/],
+    ["[::1]:5000", /without port, such as "\[::1\]"/],
   ])("parseTlsNames refuses %s", (name, message) => {
     expect(() => parseTlsNames([name])).toThrow(message);
   });

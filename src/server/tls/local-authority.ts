@@ -113,12 +113,13 @@ async function issueFor(
 /** What makes certificates is loaded late: most starts find a good one. */
 const loadAuthority = () => import("./authority.ts");
 
-/** A certificate that is the authority's, for exactly these names, and has more than a third of its time left. */
+/** A certificate that is the authority's, for exactly these names, and has more than a third of its time left, or all of the authority's. */
 function isGood(certificate: string, authority: string, names: TlsNames, now: Date): boolean {
   const facts = factsOf(certificate);
   const isOurs = new X509Certificate(certificate).checkIssued(new X509Certificate(authority));
   const left = facts.ends.getTime() - now.getTime();
-  return isOurs && left >= (certificateDays / 3) * 86_400_000 && areSame(facts.names, names);
+  const isLong = left >= (certificateDays / 3) * 86_400_000 || facts.ends >= factsOf(authority).ends;
+  return isOurs && isLong && areSame(facts.names, names);
 }
 
 /** The key first: a certificate without its key would be an authority that can do nothing. */

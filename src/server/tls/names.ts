@@ -9,8 +9,9 @@ export interface TlsNames {
   readonly addresses: readonly string[];
 }
 
+/** What ends in a number is an address, or means to be one. https://url.spec.whatwg.org/#ends-in-a-number-checker */
 const dnsName =
-  /^(?=.{1,253}$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
+  /^(?=.{1,253}$)(?!(?:.*\.)?\d+$)[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?)*$/;
 
 /**
  * Sorts what a person names a server by: host names and addresses, without port.
@@ -19,8 +20,8 @@ const dnsName =
 export function parseTlsNames(texts: readonly string[]): TlsNames {
   const plain = texts.map((text) => text.replace(/^\[(.*)\]$/, "$1").toLowerCase());
   for (const text of plain) {
-    if (isIP(text) || dnsName.test(text)) continue;
-    const port = /^([^:]+):\d+$/.exec(text)?.[1];
+    if ((isIP(text) && !text.includes("%")) || dnsName.test(text)) continue;
+    const port = /^([^:]+|\[.+\]):\d+$/.exec(text)?.[1];
     throw new RegistryError(
       "NAME_INVALID",
       `invalid name ${quote(text)} for a certificate: expected a host name or an address` +
