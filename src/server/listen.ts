@@ -36,11 +36,11 @@ const longestOverlapMs = 30_000;
  */
 export function listen(options: ListenOptions): Listener {
   const { settings, log } = options;
+  let seen = certificateVersion(settings); // before it is read: a change in between is taken later
   let current = open(options, portOf(settings));
   const port = current.server.port ?? portOf(settings);
   /** Those that another took the place of: they still listen, or have requests under way. */
   let former: Opened[] = [];
-  let seen = certificateVersion(settings);
   const timer = setInterval(() => {
     const version = certificateVersion(settings);
     if (version === seen || version === undefined) return;
