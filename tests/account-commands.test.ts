@@ -87,6 +87,10 @@ describe("berth user, role, token", () => {
     const passwd = ["user", "passwd", berth.host, "--password-stdin"];
     const wrong = await as("alice", passwd, "not it\nanother password\n");
     expect(wrong.exitCode).toBe(1);
+    expect(await as("alice", passwd.slice(0, -1))).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("standard input is no terminal: use --password-stdin"),
+    });
     expect(await succeed("alice", passwd, "alice's password\nanother password\n")).toContain("log in again");
     expect((await as("alice", ["whoami", berth.host])).exitCode).toBe(1);
     await logIn("alice", "another password");

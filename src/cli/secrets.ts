@@ -9,13 +9,21 @@ export async function readNewPassword(
   isFromStdin: boolean,
 ): Promise<string> {
   if (isFromStdin) return (await new Response(stdin.stream()).text()).replace(/\r?\n$/, "");
+  const ask = async (prompt: string) => (await askSecret(prompt, { stdin, signal })) ?? "";
+  const password = await ask("New password: ");
+  if ((await ask("Again: ")) !== password) throw new UsageError("the two passwords differ");
+  return password;
+}
+
+/** Asks a person for what nobody else is to see; `undefined` at the end of the input. @throws UsageError when nobody can be asked */
+export async function askSecret(
+  prompt: string,
+  { stdin, signal }: Pick<Surroundings, "stdin" | "signal">,
+): Promise<string | undefined> {
   if (!stdin.isTerminal) {
     throw new UsageError(
       "nobody can be asked for a password, as standard input is no terminal: use --password-stdin",
     );
   }
-  const ask = async (prompt: string) => (await stdin.readLine({ prompt, echo: false, signal })) ?? "";
-  const password = await ask("New password: ");
-  if ((await ask("Again: ")) !== password) throw new UsageError("the two passwords differ");
-  return password;
+  return stdin.readLine({ prompt, echo: false, signal });
 }

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { defineCommand } from "../../command.ts";
 import { managementFlags, registryOperand, withManagement } from "../../management.ts";
 import { writeJson } from "../../output/json.ts";
-import { readNewPassword } from "../../secrets.ts";
+import { askSecret, readNewPassword } from "../../secrets.ts";
 
 /** `berth user passwd`. */
 export const userPasswd = defineCommand({
@@ -18,15 +18,13 @@ export const userPasswd = defineCommand({
 password ends.`,
   run: (context) =>
     withManagement(context, async ({ ask, tell }) => {
-      const { flags, operands, stdin, stdout, signal } = context;
+      const { flags, operands, stdout } = context;
       const who = z.object({ name: z.string() });
       const me = await ask({ method: "GET", path: "/whoami", action: "ask who is logged in" }, who);
       const name = operands.name ?? me.name;
       const isOwn = name === me.name;
       const given =
-        flags["password-stdin"] || !isOwn
-          ? undefined
-          : await stdin.readLine({ prompt: "Present password: ", echo: false, signal });
+        flags["password-stdin"] || !isOwn ? undefined : await askSecret("Present password: ", context);
       const text = await readNewPassword(context, flags["password-stdin"]);
       const [current, password = ""] = isOwn && flags["password-stdin"] ? text.split(/\r?\n/) : [given, text];
       await tell({
