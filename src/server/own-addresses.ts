@@ -2,14 +2,15 @@ import { existsSync, readFileSync } from "node:fs";
 import { type NetworkInterfaceInfo, networkInterfaces } from "node:os";
 import { errorCode } from "../registry/files/durable.ts";
 
-/** IPv4 addresses by which other machines may reach this one, the likeliest first. */
+/** IPv4 addresses of this machine in networks that it shares with others, the likeliest to be reached first. */
 export function ownAddresses(): readonly string[] {
   return sortAddresses(networkInterfaces(), readRoutes());
 }
 
-/** Whether this is a container of docker or podman: its own addresses are not those by which others reach its ports. */
-export function isInContainer(): boolean {
-  return ["/.dockerenv", "/run/.containerenv"].some((file) => existsSync(file));
+/** Those by which others reach this machine's ports. In a container of docker or podman, nobody knows from inside. */
+export function reachableAddresses(): readonly string[] {
+  const isInContainer = ["/.dockerenv", "/run/.containerenv"].some((file) => existsSync(file));
+  return isInContainer ? [] : ownAddresses();
 }
 
 /** Networks that container engines and virtual machines have within this machine alone. */

@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import { writeAddress } from "../../server/address-file.ts";
 import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
 import type { Announce } from "../../server/first-administrator.ts";
-import { isInContainer, ownAddresses } from "../../server/own-addresses.ts";
+import { reachableAddresses } from "../../server/own-addresses.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
 import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
@@ -158,7 +158,7 @@ async function describe(settings: Settings, { address, access }: RunningServer):
     authority: await authorityOf(settings),
     certificateFault:
       leaf && nameFault(leaf, publicUrl === undefined ? undefined : new URL(publicUrl).hostname),
-    addresses: isInContainer() ? [] : ownAddresses(),
+    addresses: reachableAddresses(),
   };
 }
 

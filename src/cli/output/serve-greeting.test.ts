@@ -75,6 +75,14 @@ describe("greeting", () => {
     },
   );
 
+  test("leaves the address blank where it is not known how other machines reach this one", () => {
+    const listen = "0.0.0.0:5000";
+    const authority = { fingerprint: "4f0c", asked: tlsNames(["registry.lan"]) };
+    expect(greet({ listen }, { address: `https://${listen}`, authority, addresses: [] })).toContain(
+      "  trust   berth setup client registry.lan:5000 --address ADDRESS-OF-THIS-MACHINE --fingerprint 4f0c\n",
+    );
+  });
+
   test("foretells that clients refuse the certificate", () => {
     expect(greet({}, { certificateFault: "the certificate is for a, not for b" })).toContain(
       "  note    the certificate is for a, not for b\n",

@@ -5,7 +5,7 @@ import type { FirstAdministrator } from "../../server/first-administrator.ts";
 import { isLoopback, type Settings } from "../../server/settings.ts";
 import { type TlsNames, tlsNames } from "../../server/tls/names.ts";
 import { authorityFile } from "../../server/tls/settings.ts";
-import { clientCommand, commandLine, registryAt } from "./server-commands.ts";
+import { addressesOrBlank, clientCommand, commandLine, registryAt } from "./server-commands.ts";
 
 /** What is known of a server that has just started. */
 export interface StartedServer {
@@ -18,7 +18,7 @@ export interface StartedServer {
   readonly certificateFault: string | undefined;
   /** The local authority that clients have to trust, if there is one, and what it was asked to vouch for. */
   readonly authority?: { readonly fingerprint: string; readonly asked: TlsNames } | undefined;
-  /** Addresses by which other machines reach this one. */
+  /** Addresses by which other machines reach this one; none where that is not known. */
   readonly addresses: readonly string[];
 }
 
@@ -100,7 +100,10 @@ function trustCommand(
   const only = listen.slice(0, listen.lastIndexOf(":")).replace(/^\[|\]$/g, "");
   const isOne = isIP(only) !== 0 && !isEvery(listen);
   const port = address.slice(address.lastIndexOf(":") + 1);
-  return clientCommand({ asked, addresses: isOne ? [only] : addresses, port, mdns }, fingerprint);
+  return clientCommand(
+    { asked, addresses: isOne ? [only] : addressesOrBlank(addresses), port, mdns },
+    fingerprint,
+  );
 }
 
 function isEvery(listen: string): boolean {

@@ -20,6 +20,14 @@ export function serveCommand(server: KnownServer, place: readonly string[]): str
   return commandLine(["berth", "serve", "--listen", `${every}:${port}`, ...name, ...place, "--open=pull"]);
 }
 
+/** What stands for an address of the server's machine that is not known, for a person to fill in. */
+export const blankAddress = "ADDRESS-OF-THIS-MACHINE";
+
+/** Addresses by which others reach this machine, or the blank. */
+export function addressesOrBlank(addresses: readonly string[]): readonly string[] {
+  return addresses.length > 0 ? addresses : [blankAddress];
+}
+
 /** What each client runs, as root: it finds the server and trusts its authority. */
 export function clientCommand(server: KnownServer, fingerprint: string): string {
   const { asked, addresses, mdns } = server;

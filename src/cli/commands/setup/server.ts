@@ -1,12 +1,12 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { ownAddresses } from "../../../server/own-addresses.ts";
+import { reachableAddresses } from "../../../server/own-addresses.ts";
 import { type LocalTls, setUpLocalTls } from "../../../server/tls/local-authority.ts";
 import { parseTlsNames, type TlsNames } from "../../../server/tls/names.ts";
 import { makeUsableFolder } from "../../../store/usable-folder.ts";
 import { defineCommand, parseTyped, UsageError } from "../../command.ts";
 import { writeJson } from "../../output/json.ts";
-import { clientCommand, serveCommand } from "../../output/server-commands.ts";
+import { addressesOrBlank, clientCommand, serveCommand } from "../../output/server-commands.ts";
 
 /** `berth setup server`. */
 export const setupServer = defineCommand({
@@ -76,7 +76,7 @@ interface Next {
 function nextCommands({ asked, fingerprint }: LocalTls, port: string, place: readonly string[]): Next {
   const [name] = asked.dns;
   const mdns = name?.endsWith(".local") ? name : undefined;
-  const server = { asked, addresses: ownAddresses(), port, mdns };
+  const server = { asked, addresses: addressesOrBlank(reachableAddresses()), port, mdns };
   return { serve: serveCommand(server, place), client: clientCommand(server, fingerprint) };
 }
 
