@@ -65,24 +65,49 @@ export async function undoSetup(
   const { outcomes, left, folders } = await takeBack(files, record);
   // Also when an earlier undo took the files back already: it may have been interrupted before it came here.
   for (const argv of record.commands) await run(argv);
+  const gone = record.steps.filter((step) => !left.includes(step));
   if (left.length > 0) {
+    await passOn(files, registry, { steps: gone, folders: [] });
     await writeRecord(files, registry, { ...record, steps: left, folders });
     return worstOf(outcomes);
   }
+  await passOn(files, registry, { steps: gone, folders: folders.filter((one) => one !== recordFolder) });
   await removeRecord(files, registry);
-  const full = await files.removeFolders([...folders, recordFolder]);
-  await leaveFolders(files, full);
+  await files.removeFolders([...folders, recordFolder]);
   return worstOf(outcomes);
 }
 
-/** What is set up for another registry stands in folders that were made for this one: they go with that. */
-async function leaveFolders(files: Files, folders: readonly string[]): Promise<void> {
-  const made = folders.filter((folder) => folder !== recordFolder);
-  const [name] = made.length === 0 ? [] : await files.list(recordFolder);
-  if (name === undefined) return;
-  const path = `${recordFolder}/${name}`;
-  const record = await readRecordAt(files, path);
-  if (record) await writeRecord(files, record.registry, { ...record, folders: [...record.folders, ...made] });
+/**
+ * What is set up for another registry was added to what these steps wrote, and stands in folders that were made for them: it
+ * is recorded as if they had never been, so that everything is as it was when that is taken back, too.
+ */
+async function passOn(
+  files: Files,
+  registry: RegistryName,
+  gone: Pick<SetupRecord, "steps" | "folders">,
+): Promise<void> {
+  const names = await files.list(recordFolder);
+  const paths = names.filter((name) => name.endsWith(".json")).map((name) => `${recordFolder}/${name}`);
+  let made = gone.folders;
+  for (const path of paths) {
+    const other = path === recordPath(registry) ? undefined : await readRecordAt(files, path);
+    if (!other) continue;
+    const steps = other.steps.map((step) => withoutSteps(step, gone.steps));
+    const folders = [...new Set([...other.folders, ...made])];
+    await writeRecord(files, other.registry, { ...other, steps, folders });
+    made = [];
+  }
+}
+
+/** What one step would have been, if others had not been before it. */
+function withoutSteps(step: Step, others: readonly Step[]): Step {
+  return others
+    .filter(({ path }) => path === step.path)
+    .reduceRight(({ before, after, modified, ...one }, other) => {
+      const isFirst = before === other.after; // and shows the time of the other
+      const [first, then] = [goBack(other, before).content, goBack(other, after).content];
+      return { ...one, before: first, after: then ?? after, modified: isFirst ? other.modified : modified };
+    }, step);
 }
 
 /** Takes steps back, the last one first. */
