@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createClient } from "../src/client/client.ts";
 import { parseRepositoryName, type RepositoryName } from "../src/oci/names.ts";
 import { bytesFor, type PushedManifest, pushImage, tags } from "../src/registry/contract/fixtures.ts";
-import { berthProgram, startBerthCommand } from "./fixtures/command-lines.ts";
+import { berthProgram, runBerth } from "./fixtures/command-lines.ts";
 import { mayMount } from "./fixtures/disks.ts";
 import { seededRandom, startFaultyProxy } from "./fixtures/faulty-proxy.ts";
 import { writeLayout } from "./fixtures/layouts.ts";
@@ -32,7 +32,7 @@ beforeAll(async () => {
 afterAll(() => rm(folder, { recursive: true }));
 
 async function importJson(...args: readonly string[]) {
-  return readReport(await startBerthCommand(["import", "--json", ...args], { cwd: folder }));
+  return readReport(await runBerth(["import", "--json", ...args], { cwd: folder }));
 }
 
 /** Runs `berth import` as a user who is not root. */
@@ -52,7 +52,7 @@ function readReport({ exitCode, stdout, stderr }: CommandResult) {
 }
 
 async function expectNothingWrong(data: string): Promise<void> {
-  const verified = await startBerthCommand(["verify", "--data", data, "--rate", "1GB"]);
+  const verified = await runBerth(["verify", "--data", data, "--rate", "1GB"]);
   expect(verified).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("nothing is wrong") });
 }
 

@@ -10,7 +10,7 @@ import { pushBytes, readBlob } from "../../src/registry/contract/fixtures.ts";
 import { digestOf } from "../../src/registry/hash.ts";
 import { migrate, migrations, schemaVersion } from "../../src/store/metadata/sqlite/schema.ts";
 import { basic } from "../fixtures/accounts.ts";
-import { berthProgram, startBerthCommand } from "../fixtures/command-lines.ts";
+import { berthProgram, runBerth, startBerthCommand } from "../fixtures/command-lines.ts";
 import { mayMount } from "../fixtures/disks.ts";
 import { inventory } from "../fixtures/folders.ts";
 import { writeLayout } from "../fixtures/layouts.ts";
@@ -89,7 +89,7 @@ test.each(versions)(
       expect(await berth.process.stop()).toBe(0);
       await berth.stop();
     }
-    const verified = await startBerthCommand(["verify", "--data", data]);
+    const verified = await runBerth(["verify", "--data", data]);
     expect(verified).toMatchObject({ exitCode: 0, stdout: expect.stringContaining("nothing is wrong") });
     expect(schemaOf(join(data, "metadata.db"))).toEqual(schemaOf(":memory:"));
   },
