@@ -7,8 +7,10 @@ import {
   mkdtemp,
   readdir,
   readFile,
+  rename,
   rm,
   stat,
+  symlink,
   truncate,
   writeFile,
 } from "node:fs/promises";
@@ -337,6 +339,19 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       expect(referrers.items.map(({ digest }) => String(digest))).toEqual([pushed.referrer]);
       await expect(registry.resolveManifest(moved, pushed.untagged as Digest)).rejects.toThrow("no manifest");
     });
+  });
+
+  test("import follows links to folders of repositories, names those that lead nowhere, and walks in no circles", async () => {
+    const linked = await copyOfSource("with-links");
+    const repositories = join(linked, "docker/registry/v2/repositories");
+    await rename(join(repositories, "other"), join(folder, "elsewhere"));
+    await symlink(join(folder, "elsewhere"), join(repositories, "other"));
+    await symlink(join(folder, "nowhere"), join(repositories, "gone"));
+    await symlink("..", join(repositories, "team/circle"));
+    const { exitCode, report } = await importJson(linked, "--data", join(folder, "linked-data"), "--dry-run");
+    expect(exitCode).toBe(1);
+    expect(report).toMatchObject({ repositories: 2, tags: { new: 6 } });
+    expect(report.faults).toMatchObject([{ where: "gone", message: expect.stringContaining("gone") }]);
   });
 
   test("import --dry-run writes nothing and says what would be imported", async () => {

@@ -1,9 +1,15 @@
 import type { Dirent } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { readdir, realpath, stat } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
 import { type Digest, isDigest, isDigestAlgorithm } from "../../oci/digests.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
-import { isRepositoryName, isTag, type RepositoryName, type Tag } from "../../oci/names.ts";
+import {
+  isRepositoryName,
+  isTag,
+  maxRepositoryNameLength,
+  type RepositoryName,
+  type Tag,
+} from "../../oci/names.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { namesIn } from "../folder/files.ts";
 import { refuseWrites } from "../read-only.ts";
@@ -85,14 +91,28 @@ async function* repositoriesBelow(
   const entries = await readdir(folder, { withFileTypes: true }).catch(
     toldOf<Dirent>((error) => onFault(name, error)),
   );
-  const names = entries.filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  const nameOf = (child: string) => (name === "" ? child : `${name}/${child}`);
+  const names: string[] = [];
+  for (const entry of entries) {
+    const isLink = entry.isSymbolicLink();
+    const fail = (error: unknown): void => onFault(nameOf(entry.name), error);
+    if (isLink ? await leadsToFolder(join(folder, entry.name)).catch(fail) : entry.isDirectory())
+      names.push(entry.name);
+  }
   if (name !== "" && names.includes("_manifests")) {
     if (isRepositoryName(name)) yield name;
     else onFault(name, new RegistryError("NAME_INVALID", `${quote(name)} is no name of a repository`));
   }
+  if (name.length >= maxRepositoryNameLength) return; // links may lead in circles
   for (const child of names.filter((each) => !each.startsWith("_")).toSorted()) {
-    yield* repositoriesBelow(join(folder, child), name === "" ? child : `${name}/${child}`, onFault);
+    yield* repositoriesBelow(join(folder, child), nameOf(child), onFault);
   }
+}
+
+/** Whether a link leads to a folder, and not to one that it is in itself. @throws what the file system says */
+async function leadsToFolder(link: string): Promise<boolean> {
+  const [from, to] = [await realpath(dirname(link)), await realpath(link)];
+  return (await stat(to)).isDirectory() && !join(from, sep).startsWith(join(to, sep));
 }
 
 /** A revision that was deleted leaves its folder, without the link. */

@@ -9,15 +9,18 @@ import type { ManifestReader, ReferrerLister } from "../../registry/registry.ts"
 /** By subject. */
 type Referrers = ReadonlyMap<Digest, readonly Descriptor[]>;
 
+/** Of how many repositories referrers are kept: more than are copied at a time. */
+const keptRepositories = 8;
+
 /**
  * Referrers in the folder, which has no list of them: all manifests of a repository are read when the first are asked
- * for. Those of one repository are kept, the one that was asked about last.
+ * for, and what they refer to is kept until others were asked about.
  */
 export function createReferrerLister(
   revisions: (repository: RepositoryName) => Promise<readonly Digest[]>,
   getManifest: ManifestReader["getManifest"],
 ): ReferrerLister {
-  let known: { readonly repository: RepositoryName; readonly referrers: Promise<Referrers> } | undefined;
+  const kept = new Map<RepositoryName, Promise<Referrers>>();
 
   const find = async (repository: RepositoryName): Promise<Referrers> => {
     const bySubject = new Map<Digest, Descriptor[]>();
@@ -38,12 +41,20 @@ export function createReferrerLister(
     return bySubject;
   };
 
+  const referrersOf = (repository: RepositoryName): Promise<Referrers> => {
+    const known = kept.get(repository) ?? find(repository);
+    kept.delete(repository);
+    kept.set(repository, known); // the one that was asked about last stands last
+    const [first] = kept.keys();
+    if (kept.size > keptRepositories && first !== undefined) kept.delete(first);
+    return known;
+  };
+
   return {
     async listReferrers(repository, subject, options = {}) {
       options.signal?.throwIfAborted();
-      if (known?.repository !== repository) known = { repository, referrers: find(repository) };
       const { artifactType } = options;
-      const all = (await known.referrers).get(subject) ?? [];
+      const all = (await referrersOf(repository)).get(subject) ?? [];
       const wanted = all.filter((each) => artifactType === undefined || each.artifactType === artifactType);
       return pageOf(wanted, ({ digest }) => digest, options);
     },
