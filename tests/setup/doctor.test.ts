@@ -79,6 +79,16 @@ describe("berth doctor", () => {
     expect(of("push")).toMatchObject({ state: "untried" });
   });
 
+  test("doctor says that engines of the user's own have settings that it does not look at", async () => {
+    const home = join(folder, "rootless");
+    const { of: none } = await examineAs(home, "127.0.0.1:1");
+    expect(none("own engines")).toMatchObject({ state: "fine" });
+    const file = join(home, ".config", "docker", "daemon.json");
+    await Bun.write(join(folder, "root", file), "{}");
+    const { of } = await examineAs(home, "127.0.0.1:1");
+    expect(of("own engines")).toMatchObject({ state: "note", says: expect.stringContaining(` ${file},`) });
+  });
+
   test("doctor says that nothing listens, and how something does", async () => {
     const { of } = await examine("127.0.0.1:1");
     expect(of("route")).toMatchObject({ state: "fine" });

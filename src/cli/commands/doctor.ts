@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import { createTransport } from "#transport";
 import { createClient } from "../../client/client.ts";
 import { dockerCredentials } from "../../client/docker-credentials.ts";
@@ -6,7 +6,7 @@ import { parseRepositoryName } from "../../oci/names.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import { type Context, defineCommand, parseTyped } from "../command.ts";
 import { type ClientOptions, examine, type Facts } from "../doctor/checks.ts";
-import { engineChecks } from "../doctor/engines.ts";
+import { engineChecks, ownSettingsCheck } from "../doctor/engines.ts";
 import { nameCheck, portCheck, routeCheck } from "../doctor/network.ts";
 import { authorityCheck, certificateCheck, clockCheck, tlsCheck } from "../doctor/security.ts";
 import { apiCheck, diskCheck, loginCheck, pullCheck, pushCheck } from "../doctor/use.ts";
@@ -19,7 +19,7 @@ import { openMachine } from "../setup/machine.ts";
 
 const checks = [
   ...[nameCheck, routeCheck, portCheck, tlsCheck, certificateCheck, authorityCheck, clockCheck],
-  ...[apiCheck, loginCheck, pullCheck, pushCheck, diskCheck, ...engineChecks],
+  ...[apiCheck, loginCheck, pullCheck, pushCheck, diskCheck, ...engineChecks, ownSettingsCheck],
 ];
 
 const operands = { registry: { value: "REGISTRY", completion: "registry" } } as const;
@@ -70,13 +70,14 @@ the command that mends it. Nothing is changed. Exit code 1 when something is wro
 type DoctorContext = Context<typeof flags, typeof operands>;
 
 async function factsFor(context: DoctorContext, registry: RegistryName, open: Facts["open"]): Promise<Facts> {
-  const { flags, cwd, signal } = context;
+  const { flags, cwd, env, signal } = context;
   if (flags.repository !== undefined) parseTyped(parseRepositoryName, flags.repository);
   const kept = await dockerCredentials(loginOptions(context))(registry);
   return {
     registry,
     ...hostOf(registry),
     machine: openMachine(resolve(cwd, flags.root ?? "/")),
+    configFolder: env.XDG_CONFIG_HOME || (env.HOME ? join(env.HOME, ".config") : undefined),
     repository: flags.repository,
     isRepositoryGiven: flags.repository !== undefined,
     login: kept === undefined ? undefined : "username" in kept ? (kept.username ?? "") : "",

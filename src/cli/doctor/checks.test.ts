@@ -8,6 +8,7 @@ const facts: Facts = {
   host: "registry.local",
   port: 5000,
   machine: openMachine("/nowhere"),
+  configFolder: undefined,
   repository: undefined,
   isRepositoryGiven: false,
   login: undefined,

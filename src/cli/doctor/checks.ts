@@ -20,6 +20,8 @@ export interface Facts {
   readonly host: string;
   readonly port: number;
   readonly machine: Machine;
+  /** Where programs of this user keep their settings; `undefined` where nobody knows. */
+  readonly configFolder: string | undefined;
   /** The repository that is asked for; of a person, or one that is there. */
   readonly repository: string | undefined;
   readonly isRepositoryGiven: boolean;

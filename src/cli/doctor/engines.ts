@@ -47,6 +47,30 @@ function checkingOf({ unchecked }: Engine, facts: Facts, because: string): Resul
   return { state: "note", says: because, hint: `take it out of ${file}, so that it checks who answers` };
 }
 
+/** What engines that run without root read of their user's settings, instead of what is in /etc. */
+const ownSettings = [
+  "docker/daemon.json",
+  "docker/certs.d",
+  "systemd/user/docker.service",
+  "containers/registries.conf",
+  "containers/certs.d",
+  "buildkit/buildkitd.toml",
+];
+
+/** Whether this user has engines of their own, whose settings neither this nor setup looks at. */
+export const ownSettingsCheck: Check = {
+  name: "own engines",
+  needs: [],
+  run({ configFolder, machine }) {
+    const all = configFolder === undefined ? [] : ownSettings.map((name) => `${configFolder}/${name}`);
+    const found = all.filter((path) => machine.has(path));
+    if (found.length === 0) return { state: "fine", says: "no engine has settings of this user's own" };
+    const says = `engines that run without root read ${found.join(", ")}, and were not looked at`;
+    const hint = "what they need beside what is in /etc: docs/local-network.md, Engines without root";
+    return { state: "note", says, hint };
+  },
+};
+
 /** Less than this is little for an engine that pulls images. */
 const littleBytes = 1024 ** 3;
 
