@@ -272,7 +272,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       const { report } = await importJson(source, "--data", data, "--repository", "busy");
       for (const { where, message } of report.faults) {
         expect(`${where}: ${message}`).toMatch(
-          /^busy.*: (.* is missing in the source|.* is damaged in the source|busy has no)/,
+          /^busy.*: (.* is missing in the source|.* is damaged in the source|busy has no|there is no such)/,
         );
       }
     }
@@ -339,6 +339,16 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
       expect(referrers.items.map(({ digest }) => String(digest))).toEqual([pushed.referrer]);
       await expect(registry.resolveManifest(moved, pushed.untagged as Digest)).rejects.toThrow("no manifest");
     });
+  });
+
+  test("import says which of the repositories that are named are not there", async () => {
+    const args = ["--data", join(folder, "named"), "--repository", "other", "--repository", "team/nowhere"];
+    const { exitCode, report } = await importJson(source, ...args, "--dry-run");
+    expect(exitCode).toBe(1);
+    expect(report).toMatchObject({ repositories: 1, tags: { new: 1 } });
+    expect(report.faults).toEqual([
+      { where: "team/nowhere", code: "NAME_UNKNOWN", message: `there is no such repository in ${source}` },
+    ]);
   });
 
   test("import follows links to folders of repositories, names those that lead nowhere, and walks in no circles", async () => {

@@ -15,6 +15,7 @@ export function exportSource(
   return {
     name,
     listsManifests: true,
+    listsRepositories: true,
     brought: since === undefined ? [] : repositories,
     async *repositories(wanted) {
       if (!wanted.everyTag && since !== undefined) {

@@ -7,6 +7,7 @@ export async function folderSource(path: string): Promise<ImportSource> {
   return {
     name: path,
     listsManifests: true,
+    listsRepositories: true,
     async *repositories(wanted, onProblem) {
       for await (const repository of folder.repositories((name, error) => {
         if (name === "" || wanted.repository(name)) onProblem({ where: name || path, error });

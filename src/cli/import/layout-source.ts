@@ -67,6 +67,7 @@ function sourceOf(name: string, contents: Contents, close: () => Promise<void>):
   return {
     name,
     listsManifests: false,
+    listsRepositories: true,
     async *repositories(wanted) {
       const byPlace = new Map<string, LayoutEntry[]>();
       for (const entry of await contents.entries()) {

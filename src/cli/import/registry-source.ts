@@ -24,6 +24,7 @@ export function registrySource(
   return {
     name: client.registry,
     listsManifests: false,
+    listsRepositories: false,
     async *repositories(all) {
       const wanted = pattern === undefined ? all : narrowed(all, pattern);
       for await (const repository of namesOf(client, wanted, signal)) {

@@ -7,7 +7,7 @@ import type { ImportDestination } from "./destination.ts";
 import type { ImportOptions } from "./options.ts";
 import { createTally, type Fault, type ImportReport, type RepositoryReport, type Tally } from "./report.ts";
 import { importRepository } from "./repository.ts";
-import type { ImportSource, OnProblem, SourceRepository } from "./source.ts";
+import type { ImportSource, OnProblem, Problem, SourceRepository } from "./source.ts";
 import { createStop, type Stop } from "./stop.ts";
 
 /**
@@ -24,6 +24,7 @@ export async function importAll(
   const stop = createStop();
   total.faults.push(...options.problems.map(({ where, error }) => faultOf(where, error, options.signal)));
   let repositories = 0;
+  const found = new Set<RepositoryName>();
   const done = (report: RepositoryReport): void => {
     repositories += 1;
     total.add(report);
@@ -32,12 +33,16 @@ export async function importAll(
   for (const source of sources) {
     if (stop.reason) break;
     try {
-      await importSource(source, destination, options, { total, stop, done });
+      await importSource(source, destination, options, { total, stop, done, found });
     } catch (error) {
       options.signal.throwIfAborted();
       if (sources.length === 1 && repositories === 0) throw error;
       total.faults.push(faultOf(source.name, error, options.signal));
     }
+  }
+  if (!stop.reason) {
+    const missing = missingOf(sources, options, found);
+    total.faults.push(...missing.map(({ where, error }) => faultOf(where, error, options.signal)));
   }
   return {
     destination: destination.name,
@@ -51,10 +56,24 @@ export async function importAll(
   };
 }
 
+/** What was named and is in no source; those that were asked for it have said so themselves. */
+function missingOf(
+  sources: readonly ImportSource[],
+  { wanted: { named = [] } }: ImportOptions,
+  found: ReadonlySet<RepositoryName>,
+): readonly Problem[] {
+  if (!sources.every((each) => each.listsRepositories)) return [];
+  const all = sources.map(({ name }) => name).join(", ");
+  const error = new RegistryError("NAME_UNKNOWN", `there is no such repository in ${all}`);
+  return named.filter((name) => !found.has(name)).map((where) => ({ where, error }));
+}
+
 interface SourceRun {
   readonly total: Tally;
   readonly stop: Stop;
   readonly done: (report: RepositoryReport) => void;
+  /** The names of repositories in the sources so far. */
+  readonly found: Set<RepositoryName>;
 }
 
 async function importSource(
@@ -69,12 +88,13 @@ async function importSource(
     for (const digest of blobs) destination.holds(digest, target);
   }
   const running = new Set<Promise<void>>();
-  const found = source.repositories(options.wanted, ({ where, error }) =>
+  const repositories = source.repositories(options.wanted, ({ where, error }) =>
     total.faults.push(faultOf(where, error, options.signal)),
   );
   try {
-    for await (const repository of found) {
+    for await (const repository of repositories) {
       if (stop.reason) break;
+      run.found.add(repository.repository);
       const working = importOne(source, repository, destination, options, run);
       running.add(working);
       const end = (): void => void running.delete(working);

@@ -58,6 +58,8 @@ export interface ImportSource {
    * Whether the source lists every manifest of a repository itself, so that nobody has to look for referrers.
    */
   readonly listsManifests: boolean;
+  /** Whether the source knows all its repositories, so that one that is named and not found is not there. */
+  readonly listsRepositories: boolean;
   /** Blobs by repository that the destination has from an archive that was imported before. */
   readonly brought?: readonly { readonly repository: RepositoryName; readonly blobs: readonly Digest[] }[];
   /** Its repositories that are wanted, as they are found. */
