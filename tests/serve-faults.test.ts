@@ -145,6 +145,8 @@ describe.skipIf(!isAvailable("openssl"))("a certificate that clients would refus
     key,
   ];
   const fault = (files: CertificateFiles) => faultOf(2, ...flags(files));
+  /** What ends with 1 is worth another try, as a service manager makes it. */
+  const faultOfNow = (files: CertificateFiles) => faultOf(1, ...flags(files));
 
   test("is named with what is wrong with it", async () => {
     const names = "DNS:registry.local";
@@ -158,10 +160,10 @@ describe.skipIf(!isAvailable("openssl"))("a certificate that clients would refus
     expect(await fault({ ...good, key: other.key })).toBe(
       `tls: the key ${other.key} does not belong to the certificate ${good.certificate}: give the key that the certificate was made with`,
     );
-    expect(await fault(old)).toMatch(
+    expect(await faultOfNow(old)).toMatch(
       /^tls\.certificate is ".*old\.pem": it expired on \d{4}-.*Z: renew it, clients refuse it$/,
     );
-    expect(await fault(early)).toMatch(
+    expect(await faultOfNow(early)).toMatch(
       /^tls\.certificate is ".*early\.pem": it is valid from \d{4}-.*Z on, and this machine's clock says .*: set the clock, or renew it$/,
     );
     expect(await fault({ certificate: good.key, key: good.certificate })).toContain(

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { isIP } from "node:net";
+import { RegistryError } from "../oci/errors.ts";
 import { errorCode } from "../registry/files/durable.ts";
 import { SettingsError } from "./settings.ts";
 
@@ -21,8 +22,8 @@ export interface ServerCertificate {
 
 /**
  * Reads a server's certificate.
- * @throws SettingsError when a file cannot be read, is not what it should be, they do not belong together, or clients
- * would refuse the certificate because of its time
+ * @throws SettingsError when a file cannot be read, is not what it should be, or they do not belong together; RegistryError
+ * UNAVAILABLE when clients would refuse the certificate because of its time, which mends itself when it is renewed
  */
 export function readServerCertificate(
   { certificate, key }: CertificateFiles,
@@ -127,8 +128,8 @@ function mismatch(
   return new SettingsError(`tls: the key ${key} does not belong to the certificate ${certificate}: ${hint}`);
 }
 
-function unusable(file: string, why: string): SettingsError {
-  return new SettingsError(`tls.certificate is ${JSON.stringify(file)}: it ${why}`);
+function unusable(file: string, why: string): RegistryError {
+  return new RegistryError("UNAVAILABLE", `tls.certificate is ${JSON.stringify(file)}: it ${why}`);
 }
 
 function dateOf(time: Date): string {

@@ -2,10 +2,8 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { accountOf, readKept, renewByAcme } from "./acme.ts";
-import { issueCertificate, makeAuthority, makeServerKey } from "./authority.ts";
-import { makeFolder } from "./files.ts";
-import { tlsNames } from "./names.ts";
+import { keepAcmeCertificate } from "../../../tests/fixtures/certificates.ts";
+import { readKept, renewByAcme } from "./acme.ts";
 import { type AcmeSettings, acmeTls } from "./settings.ts";
 
 /** Nobody answers there. */
@@ -22,31 +20,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Writes what an order leaves. */
-async function keepCertificate(): Promise<void> {
-  const [names, now, key, account] = [
-    tlsNames(acme.domains),
-    new Date(),
-    await makeServerKey(),
-    await makeServerKey(),
-  ];
-  await makeFolder(dirname(files().certificate));
-  const certificate = await issueCertificate(await makeAuthority(names, now), key, names, now);
-  const origin = JSON.stringify({ directory: acme.directory, account: accountOf(account) });
-  for (const [name, text] of [
-    ["server.pem", certificate],
-    ["server.key", key],
-    ["account.key", account],
-    ["origin.json", origin],
-  ] as const)
-    await writeFile(pathOf(name), text);
-}
-
 describe("readKept", () => {
   test.each(["", "{", "[]", '{"directory":1}'])(
     "readKept takes a certificate for unknown when where it is from is damaged to %j",
     async (damaged) => {
-      await keepCertificate();
+      await keepAcmeCertificate(files(), acme, new Date());
       expect((await readKept(files(), acme))?.names.dns).toEqual(acme.domains);
       await writeFile(pathOf("origin.json"), damaged);
       expect(await readKept(files(), acme)).toBeUndefined();
@@ -62,7 +40,7 @@ describe("renewByAcme", () => {
   });
 
   test.each(["account.key", "server.key"])("renewByAcme leaves %s alone that is no key", async (name) => {
-    await keepCertificate();
+    await keepAcmeCertificate(files(), acme, new Date());
     await writeFile(pathOf(name), "mine");
     await expect(renewByAcme(files(), acme)).rejects.toMatchObject({
       code: "CONFLICT",

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, test } from "bun:test";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { keepAcmeCertificate } from "../../../tests/fixtures/certificates.ts";
 import { waitForFirst } from "./first-order.ts";
 import { type AcmeSettings, acmeTls } from "./settings.ts";
 
@@ -42,6 +43,20 @@ describe("waitForFirst", () => {
     );
     await expect(waiting).rejects.toThrow("told to stop");
     expect(pauses).toEqual([1, 3, 9, 27]);
+  });
+
+  test("waitForFirst takes the kept certificate as it is, and waits for another when that has expired", async () => {
+    const [files, day] = [acmeTls(join(folder, "acme"), acmeAt(1)), 86_400_000];
+    await keepAcmeCertificate(files, acmeAt(1), new Date());
+    await wait(acmeAt(1), (message) => expect(message).toBeUndefined());
+    await keepAcmeCertificate(files, acmeAt(1), new Date(Date.now() - 100 * day));
+    const control = new AbortController();
+    const waiting = wait(
+      acmeAt(1),
+      (message) => control.abort(new Error(`told: ${message}`)),
+      control.signal,
+    );
+    await expect(waiting).rejects.toThrow("nothing is served before there is a certificate");
   });
 
   test("waitForFirst does not try again where a setting is wrong", async () => {

@@ -1,4 +1,5 @@
 import { setTimeout } from "node:timers/promises";
+import { isRegistryError } from "../../oci/errors.ts";
 import { readServerCertificate } from "../certificates.ts";
 import { SettingsError } from "../settings.ts";
 import { readKept, renewByAcme } from "./acme.ts";
@@ -53,7 +54,7 @@ function canServe(files: TlsSettings): boolean {
     readServerCertificate(files);
     return true;
   } catch (error) {
-    if (error instanceof SettingsError) return false;
+    if (error instanceof SettingsError || isRegistryError(error)) return false;
     throw error;
   }
 }
