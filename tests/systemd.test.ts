@@ -130,6 +130,13 @@ describe.skipIf(!isAvailable("systemd-analyze") || !mayMount)(
       await systemd.run("systemctl", "stop", "berth");
     });
 
+    test("wrong settings are not tried again and again", async () => {
+      await systemd.run("sh", "-c", "echo BERTH_WORKERS=many >> /etc/berth/environment");
+      await systemd.attempt("systemctl", "start", "berth");
+      await until("end", async () => (await shown("ActiveState")) === "failed");
+      expect([await shown("ExecMainStatus"), await shown("NRestarts")]).toEqual(["2", "0"]);
+    });
+
     /** The names of the certificate that is served, none before anything is. */
     async function namesShown(): Promise<string> {
       const [hostname = "", port = ""] = place.split(":");
