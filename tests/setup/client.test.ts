@@ -196,6 +196,26 @@ describe("berth setup client", () => {
     },
   );
 
+  test("setup client takes everything back when the registry does not answer as one", async () => {
+    const file = (path: string) => Bun.file(join(folder, "tls", path)).text();
+    const [cert, key, authority] = await Promise.all(["server.pem", "server.key", "authority.pem"].map(file));
+    const server = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      tls: { cert: cert ?? "", key: key ?? "" },
+      fetch: ({ url }) => new Response(authority, { status: url.endsWith("/v2/") ? 503 : 200 }),
+    });
+    const before = await state();
+    const how = [...here, "--fingerprint", fingerprint];
+    const { exitCode, stderr } = await setUp(`${name}:${server.port}`, how);
+    await server.stop(true);
+    expect(exitCode).toBe(1);
+    expect(stderr).toContain(
+      "answered with status 503, expected that of a registry; what was changed is taken back",
+    );
+    expect(await state()).toEqual(before);
+  });
+
   test("setup client asks a person whether the fingerprint is right when none is given", async () => {
     const before = await state();
     const no = await setUp(registryOf(secure), here, { typed: ["no"] });

@@ -35,9 +35,12 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
     commands: unique([...(earlier?.commands ?? []), ...plan.commands.map(({ undo }) => undo)]),
     folders: [...new Set([...(earlier?.folders ?? []), ...folders])],
   };
+  const written: Step[] = [];
   const retreat = async (): Promise<void> => {
     try {
-      await takeBack(files, { steps, commands: [], folders });
+      const { left } = await takeBack(files, { steps: written, commands: [], folders });
+      if (left.length > 0)
+        throw new Error(`others changed ${left.map(({ path }) => path).join(", ")} meanwhile`);
       await restoreRecord(place, earlier, folders);
     } catch (cause) {
       const next = `run berth setup client ${registry} --undo`;
@@ -49,10 +52,12 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
   let at = recordPath(registry);
   try {
     await writeRecord(files, registry, record);
-    for (const { path, before, after } of steps) {
+    for (const step of steps) {
+      const { path, before, after } = step;
       at = path;
       if ((await files.read(path)) !== (before ?? undefined))
         throw new Error("it was changed just now by somebody else");
+      written.push(step);
       await files.write(path, after);
     }
     at = "the system";

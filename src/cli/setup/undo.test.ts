@@ -265,6 +265,22 @@ describe("undoSetup", () => {
     expect(await stateOf(root)).toEqual(state);
   });
 
+  test("applyPlan that cannot tell apart what it wrote says so, and keeps its record", async () => {
+    const root = await make({ "/etc/hosts": { text: "x\n", mode: 0o644, owner: 0, isLinked: false } });
+    const files = openFiles(root);
+    const run = async (): Promise<void> => {
+      await files.write("/etc/hosts", "10.0.0.7\tregistry.lan\n");
+      throw new Error("it broke");
+    };
+    const commands = [{ argv: ["a"], undo: ["b"], why: "" }];
+    const applied = applyPlan({ ...planFor(root, "https"), commands }, { files, registry, run });
+    await expect(applied).rejects.toThrow(
+      "it broke: not everything could be taken back (others changed /etc/hosts meanwhile): run berth setup client",
+    );
+    const undone = await undoSetup(files, registry, noProgram);
+    expect(undone?.find(({ path }) => path === "/etc/hosts")).toMatchObject({ outcome: "kept" });
+  });
+
   test("undoSetup loses nothing of what others wrote meanwhile", async () => {
     const edit = fc.record({ first: fc.boolean(), last: fc.boolean() });
     await fc.assert(

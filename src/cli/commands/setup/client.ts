@@ -8,7 +8,7 @@ import { writeJson } from "../../output/json.ts";
 import { describeAdvice, describeChange, describePlan, describeUndone } from "../../output/setup.ts";
 import { applyPlan } from "../../setup/apply.ts";
 import { parseFingerprint } from "../../setup/authority.ts";
-import { openFiles } from "../../setup/files.ts";
+import { openFiles, reasonOf } from "../../setup/files.ts";
 import { openMachine } from "../../setup/machine.ts";
 import type { Plan } from "../../setup/plan.ts";
 import { type ConfirmFingerprint, type Prepared, prepareClient, statusOf } from "../../setup/prepare.ts";
@@ -133,11 +133,12 @@ async function prove(prepared: Prepared, root: string, takeBack: () => Promise<v
     if (status === 200 || status === 401) return status;
     throw new RegistryError(
       "UNAVAILABLE",
-      `${prepared.target.registry} answered with status ${status}: is a registry there?`,
+      `${prepared.target.registry} answered with status ${status}, expected that of a registry`,
     );
   } catch (error) {
-    await takeBack();
-    throw error;
+    const left = await takeBack().then(() => undefined, reasonOf);
+    const state = left ?? "what was changed is taken back";
+    throw new RegistryError("UNAVAILABLE", `${reasonOf(error)}; ${state}`, { cause: error });
   }
 }
 
