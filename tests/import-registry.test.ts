@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test";
-import { rm, writeFile } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { createClient } from "../src/client/client.ts";
@@ -264,6 +264,40 @@ describe("berth import of archives and layouts", () => {
     const { exitCode } = await importJson(layout, "--as", "from/layout", "--to", to.host);
     expect(exitCode).toBe(0);
     await there.resolveTag(parseRepositoryName("from/layout"), parseTag("x"));
+  });
+
+  test("import unpacks compressed archives one after the other, and leaves nothing of them", async () => {
+    const folder = await scratch();
+    const source = createMemoryRegistry();
+    const archives: string[] = [];
+    for (const seed of [1, 2, 3]) {
+      const { descriptor } = await pushImage(source, app, { layers: [bytesFor(seed)], config: { seed } });
+      const name = { registry: "docker.io" as never, repository: app, tag: parseTag(`v${seed}`) }; // parseRegistryName takes it
+      const image = { registry: source, repository: app, digest: descriptor.digest, name };
+      archives.push(join(folder, `${seed}.tar.gz`));
+      await writeFile(
+        archives.at(-1) ?? "",
+        gzipSync(Buffer.concat(await Array.fromAsync(archiveOf([image])))),
+      );
+    }
+    const temporary = await scratch();
+    const unpacked: number[] = [];
+    const to = await serve((registry) => ({
+      ...registry,
+      async putManifest(...args) {
+        unpacked.push((await readdir(temporary)).length);
+        return registry.putManifest(...args);
+      },
+    }));
+    const before = process.env.TMPDIR;
+    process.env.TMPDIR = temporary;
+    ending.push(async () => {
+      if (before === undefined) delete process.env.TMPDIR;
+      else process.env.TMPDIR = before;
+    });
+    expect(await importJson(...archives, "--to", to.host)).toMatchObject({ exitCode: 0, faults: "" });
+    expect(unpacked).toEqual([1, 1, 1]);
+    expect(await readdir(temporary)).toEqual([]);
   });
 
   test("import says what is wrong with an archive that is cut off", async () => {

@@ -9,7 +9,7 @@ import { type ImportDestination, registryDestination } from "../import/destinati
 import { openSource, recognizeSource, type SourceKind } from "../import/open-source.ts";
 import { remoteReplay } from "../import/remote-replay.ts";
 import { importAll } from "../import/run.ts";
-import type { ImportSource, Problem } from "../import/source.ts";
+import type { NamedSource } from "../import/source.ts";
 import { refuseOverlap, withStoreDestination } from "../import/store-destination.ts";
 import { parseList, parseWanted } from "../import/wanted.ts";
 import { parseRegistry } from "../operands.ts";
@@ -92,22 +92,21 @@ imported is reported, the rest is done, and the exit code is 1.`,
       const { operands, cwd } = context;
       const kinds: SourceKind[] = [];
       for (const text of operands.sources) kinds.push(await recognizeSource(text, cwd));
-      const sources: ImportSource[] = [];
-      const problems: Problem[] = [];
+      const sources = kinds.map(
+        (kind, at): NamedSource => ({
+          name: operands.sources[at] ?? "",
+          open: () => openSource(kind, remotes, context),
+        }),
+      );
+      const [only] = sources.length === 1 ? sources : [];
+      const opened = await only?.open(); // why one alone cannot be opened is told before a data folder is made
       try {
-        for (const [at, kind] of kinds.entries()) {
-          try {
-            sources.push(await openSource(kind, remotes, context));
-          } catch (error) {
-            if (kinds.length === 1) throw error;
-            problems.push({ where: operands.sources[at] ?? "", error });
-          }
-        }
+        const ready = only && opened ? [{ ...only, open: async () => opened }] : sources;
         return await withDestination(context, remotes, kinds, (destination) =>
-          importInto(context, { sources, problems }, destination),
+          importInto(context, ready, destination),
         );
       } finally {
-        for (const source of sources) await source.close();
+        await opened?.close();
       }
     }),
 });
@@ -146,15 +145,9 @@ function withDestination(
   return withStoreDestination(folder, options, act);
 }
 
-/** Sources, and why others could not be opened. */
-interface Opened {
-  readonly sources: readonly ImportSource[];
-  readonly problems: readonly Problem[];
-}
-
 async function importInto(
   { flags, stdout, signal, cwd }: ImportContext,
-  { sources, problems }: Opened,
+  sources: readonly NamedSource[],
   destination: ImportDestination,
 ): Promise<number> {
   const list =
@@ -164,7 +157,6 @@ async function importInto(
   const dryRun = flags["dry-run"];
   const printer = createImportPrinter(stdout, { json: flags.json, quiet: flags.quiet, dryRun });
   const report = await importAll(sources, destination, {
-    problems,
     wanted: parseWanted({ repositories: flags.repository, tags: flags.tag, list }),
     dryRun,
     keepsTags: flags["keep-tags"],

@@ -1,13 +1,11 @@
 import type { RepositoryName } from "../../oci/names.ts";
 import type { CopyEvent } from "../../registry/copy/events.ts";
 import type { RepositoryReport } from "./report.ts";
-import type { Problem, Wanted } from "./source.ts";
+import type { Wanted } from "./source.ts";
 
 /** How an import is done. */
 export interface ImportOptions {
   readonly wanted: Wanted;
-  /** What went wrong before it begins: it stands in the report too. */
-  readonly problems: readonly Problem[];
   /** Nothing is written: only what would be is found out. */
   readonly dryRun: boolean;
   /** Tags that the destination has stay where they are. */

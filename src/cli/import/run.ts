@@ -7,22 +7,21 @@ import type { ImportDestination } from "./destination.ts";
 import type { ImportOptions } from "./options.ts";
 import { createTally, type Fault, type ImportReport, type RepositoryReport, type Tally } from "./report.ts";
 import { importRepository } from "./repository.ts";
-import type { ImportSource, OnProblem, Problem, SourceRepository } from "./source.ts";
+import type { ImportSource, NamedSource, OnProblem, Problem, SourceRepository } from "./source.ts";
 import { createStop, type Stop } from "./stop.ts";
 
 /**
  * Imports what is wanted of several sources. What cannot be imported is reported, and the rest is done; it ends before
  * when the destination has no room, or an end of it cannot be reached any more.
- * @throws `signal.reason`; what a source throws that cannot be listed at all
+ * @throws `signal.reason`; what a source throws that cannot be opened or listed at all, if there is no other
  */
 export async function importAll(
-  sources: readonly ImportSource[],
+  sources: readonly NamedSource[],
   destination: ImportDestination,
   options: ImportOptions,
 ): Promise<ImportReport> {
   const total = createTally();
   const stop = createStop();
-  total.faults.push(...options.problems.map(({ where, error }) => faultOf(where, error, options.signal)));
   let repositories = 0;
   const found = new Set<RepositoryName>();
   const done = (report: RepositoryReport): void => {
@@ -30,17 +29,24 @@ export async function importAll(
     total.add(report);
     options.onRepository(report);
   };
-  for (const source of sources) {
+  let areListed = true;
+  for (const { name, open } of sources) {
     if (stop.reason) break;
     try {
-      await importSource(source, destination, options, { total, stop, done, found });
+      const source = await open();
+      areListed &&= source.listsRepositories;
+      try {
+        await importSource(source, destination, options, { total, stop, done, found });
+      } finally {
+        await source.close();
+      }
     } catch (error) {
       options.signal.throwIfAborted();
       if (sources.length === 1 && repositories === 0) throw error;
-      total.faults.push(faultOf(source.name, error, options.signal));
+      total.faults.push(faultOf(name, error, options.signal));
     }
   }
-  if (!stop.reason) {
+  if (areListed && !stop.reason) {
     const missing = missingOf(sources, options, found);
     total.faults.push(...missing.map(({ where, error }) => faultOf(where, error, options.signal)));
   }
@@ -56,13 +62,12 @@ export async function importAll(
   };
 }
 
-/** What was named and is in no source; those that were asked for it have said so themselves. */
+/** What was named and is in no source; a registry that is asked for it says so itself. */
 function missingOf(
-  sources: readonly ImportSource[],
+  sources: readonly NamedSource[],
   { wanted: { named = [] } }: ImportOptions,
   found: ReadonlySet<RepositoryName>,
 ): readonly Problem[] {
-  if (!sources.every((each) => each.listsRepositories)) return [];
   const all = sources.map(({ name }) => name).join(", ");
   const error = new RegistryError("NAME_UNKNOWN", `there is no such repository in ${all}`);
   return named.filter((name) => !found.has(name)).map((where) => ({ where, error }));

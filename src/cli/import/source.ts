@@ -64,8 +64,15 @@ export interface ImportSource {
   readonly brought?: readonly { readonly repository: RepositoryName; readonly blobs: readonly Digest[] }[];
   /** Its repositories that are wanted, as they are found. */
   repositories(wanted: Wanted, onProblem: OnProblem): AsyncIterable<SourceRepository>;
-  /** Removes what was made to read it. */
+  /** Removes what was made to read it. May be called again. */
   close(): Promise<void>;
+}
+
+/** A source that is opened when it is its turn, since what is made to read it may need much room. */
+export interface NamedSource {
+  /** As it was given, for messages. */
+  readonly name: string;
+  open(): Promise<ImportSource>;
 }
 
 /** What is to be imported. */
