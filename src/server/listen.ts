@@ -31,20 +31,21 @@ const quietMs = 500;
 const longestOverlapMs = 30_000;
 
 /**
- * Listens; with TLS, follows changes of the certificate files. With TLS it takes no notice of who else has the port.
+ * Listens; with TLS, follows changes of the certificate files, looking at them every `checkMs`. With TLS it takes no notice of who
+ * else has the port.
  * @throws SettingsError; RegistryError UNAVAILABLE
  */
-export function listen(options: ListenOptions): Listener {
+export function listen(options: ListenOptions, checkMs = certificateCheckMs): Listener {
   const { settings, log } = options;
   let seen = certificateVersion(settings); // before it is read: a change in between is taken later
   let current = open(options, portOf(settings));
   const port = current.server.port ?? portOf(settings);
   /** Those that another took the place of: they still listen, or have requests under way. */
   let former: Opened[] = [];
+  let refused: string | undefined;
   const timer = setInterval(() => {
     const version = certificateVersion(settings);
     if (version === seen || version === undefined) return;
-    seen = version;
     former = former.filter(({ server, listens }) => listens() || server.pendingRequests > 0);
     try {
       // Bun's reload() ignores new certificates: a new listener takes over, the old one finishes what it has.
@@ -54,10 +55,14 @@ export function listen(options: ListenOptions): Listener {
         log.info({ certificate: settings.tls?.certificate }, "took the new certificate"),
       );
       current = next;
+      seen = version;
     } catch (error) {
-      log.error({ err: error }, "the new certificate cannot be used, the old one stays");
+      // Tried again, as one that is not valid yet will be; said once.
+      if (version !== refused)
+        log.error({ err: error }, "the new certificate cannot be used, the old one stays");
+      refused = version;
     }
-  }, certificateCheckMs);
+  }, checkMs);
   timer.unref();
   if (!settings.tls) clearInterval(timer);
   const { hostname } = current.server;
