@@ -1,17 +1,15 @@
-import { isIP } from "node:net";
-import { createTransport } from "#transport";
-import { TransportError } from "../../client/transport.ts";
-import { quote, RegistryError } from "../../oci/errors.ts";
+import { quote } from "../../oci/errors.ts";
 import type { RegistryName } from "../../oci/references.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { UsageError } from "../command.ts";
 import { hostOf } from "../reach/addresses.ts";
 import { type Peer, shakeHands } from "../reach/handshake.ts";
+import { type Asked, requirePlainHttp, saying } from "./asking.ts";
 import { fetchAuthority, readAuthority, requireFingerprint, requireVouched } from "./authority.ts";
 import type { Engine } from "./engines/engine.ts";
 import { engines } from "./engines/engines.ts";
 import { planHostsLine } from "./hosts-file.ts";
-import { type Found, locate } from "./locate.ts";
+import { locate } from "./locate.ts";
 import type { Machine } from "./machine.ts";
 import { joinParts, type PartOfPlan, type Plan, type Target } from "./plan.ts";
 
@@ -30,12 +28,7 @@ export interface ClientWish {
 }
 
 /** Everything that is known before anything is changed. */
-export interface Prepared {
-  readonly target: Target;
-  readonly found: Found;
-  readonly scheme: "https" | "http";
-  /** PEM; absent for plain HTTP, and where this machine trusts the server already. */
-  readonly authority: string | undefined;
+export interface Prepared extends Asked {
   readonly plan: Plan;
 }
 
@@ -107,89 +100,13 @@ async function agreeOnAuthority(
   peer: Peer,
   confirm: ConfirmFingerprint,
 ): Promise<string | undefined> {
-  if (
-    fingerprint === undefined &&
-    caFile === undefined &&
-    (await shake(peer, registry)).distrust === undefined
-  )
-    return undefined;
-  const authority = caFile === undefined ? await fetch(peer, registry) : await readAuthority(caFile);
+  const ask = <T>(act: () => Promise<T>): Promise<T> => saying(registry, peer, act);
+  const isUnvouched = fingerprint === undefined && caFile === undefined;
+  if (isUnvouched && (await ask(() => shakeHands(peer))).distrust === undefined) return undefined;
+  const authority =
+    caFile === undefined ? await ask(() => fetchAuthority(peer, registry)) : await readAuthority(caFile);
   if (fingerprint !== undefined) requireFingerprint(authority, fingerprint, registry);
   await requireVouched(peer, registry, authority);
-  if (fingerprint === undefined && caFile === undefined) await confirm(fingerprintOf(authority));
+  if (isUnvouched) await confirm(fingerprintOf(authority));
   return authority;
-}
-
-async function shake(peer: Peer, registry: string) {
-  return saying(registry, peer, () => shakeHands(peer));
-}
-
-async function fetch(peer: Peer, registry: string): Promise<string> {
-  return saying(registry, peer, () => fetchAuthority(peer, registry));
-}
-
-/** Says of a failed connection what to do. */
-async function saying<T>(registry: string, { address, port, host }: Peer, act: () => Promise<T>): Promise<T> {
-  try {
-    return await act();
-  } catch (cause) {
-    if (!(cause instanceof TransportError)) throw cause;
-    const advice =
-      cause.failure === "no-tls"
-        ? `it speaks no HTTPS: run berth setup server ${host} on the server and start it again, or add --insecure`
-        : `check that berth serve --listen 0.0.0.0:${port} runs there, and that no firewall is between`;
-    const at = isIP(host) ? "" : ` at ${address}`;
-    throw new RegistryError("UNAVAILABLE", `cannot reach ${registry}${at} (${cause.message}): ${advice}`, {
-      cause,
-    });
-  }
-}
-
-/** @throws RegistryError UNAVAILABLE when no registry answers in plain HTTP */
-async function requirePlainHttp(target: Target, found: Found, peer: Peer): Promise<void> {
-  const { registry } = target;
-  const asked = statusOf({ target, found, scheme: "http", authority: undefined }, true);
-  const [answer] = await Promise.allSettled([asked]);
-  if (answer.status === "fulfilled" && (answer.value === 200 || answer.value === 401)) return;
-  if (await speaksTls(peer))
-    throw new RegistryError("UNAVAILABLE", `${registry} speaks HTTPS, no plain HTTP: leave out --insecure`);
-  if (answer.status === "rejected") throw answer.reason;
-  throw new RegistryError(
-    "UNAVAILABLE",
-    `${registry} answered with status ${answer.value} in plain HTTP: is a registry there?`,
-  );
-}
-
-function speaksTls(peer: Peer): Promise<boolean> {
-  return shakeHands(peer).then(
-    () => true,
-    () => false, // whatever stands in the way, what was asked before says it
-  );
-}
-
-/**
- * Asks the registry the question that every client begins with. Resolves to the status of its answer.
- * @param atAddress at the address that was found, else as every program on this machine finds it
- * @throws RegistryError UNAVAILABLE
- */
-export async function statusOf(
-  { target: { registry, host }, found, scheme, authority }: Omit<Prepared, "plan">,
-  atAddress: boolean,
-): Promise<number> {
-  const transport = createTransport({
-    proxies: false,
-    ...(authority === undefined ? {} : { authorities: [authority] }),
-    ...(atAddress ? { addressOf: () => found.address } : {}),
-  });
-  const url = new URL(`${scheme}://${registry}/v2/`);
-  const { port } = hostOf(registry);
-  try {
-    return await saying(registry, { address: found.address, port, host }, async () => {
-      const { status, body } = await transport.send({ method: "GET", url, headers: {} });
-      await body.cancel();
-      return status;
-    });
-  } finally {
-    transport.close();
-  }
 }
