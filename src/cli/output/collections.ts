@@ -43,17 +43,18 @@ export function formatStatus(status: StatusAnswer, nowMs: number): string {
   } = status;
   const removed = oldestRemoval === undefined ? "" : `, the first was deleted ${agoOf(oldestRemoval, nowMs)}`;
   const due = oldestReview === undefined ? "" : `, the first ${dueOf(oldestReview, nowMs)}`;
-  const upTo = (count: number, noun: string) =>
-    `${count < status.mostCounted ? "" : "at least "}${counted(count, noun)}`;
   const lines = [
-    ["can be brought back", `${upTo(removedManifests, "deleted manifest")}${removed}`],
+    ["can be brought back", `${upTo(status.mostCounted, removedManifests, "deleted manifest")}${removed}`],
     ["for", lengthOf(status.graceSeconds)],
     [
       "runs begin",
       everySeconds === undefined ? "with berth gc run" : `by themselves, every ${lengthOf(everySeconds)}`,
     ],
-    ["to be reviewed", `${upTo(reviews, "blob")}${due}`],
-    ["to be removed", `${upTo(files, "file")}${files === 0 ? "" : `, ${formatSize(fileBytes)}`}`],
+    ["to be reviewed", `${upTo(status.mostCounted, reviews, "blob")}${due}`],
+    [
+      "to be removed",
+      `${upTo(status.mostCounted, files, "file")}${files === 0 ? "" : `, ${formatSize(fileBytes)}`}`,
+    ],
     ["given back so far", formatFreed(total)],
     ...holds.map(({ holder, until }) => ["held by", `${holder}, until ${secondsOf(until)}`]),
   ];
@@ -96,11 +97,28 @@ function agoOf(time: string, nowMs: number): string {
   return `${age.slice(0, 1).toLowerCase()}${age.slice(1)}`;
 }
 
-/** What a run left because somebody may count on it; empty if nothing is due later. */
-export function formatLeft({ reviews, oldestReview, mostCounted }: StatusAnswer, nowMs: number): string {
-  if (reviews === 0 || oldestReview === undefined || Date.parse(oldestReview) <= nowMs) return "";
-  const count = `${reviews < mostCounted ? "" : "at least "}${counted(reviews, "blob")}`;
-  return `${count} more may be needed by who was told that they are here; the first can go ${secondsOf(oldestReview)}\n`;
+/** What a run left, why, and what lets go of it; empty if nothing. */
+export function formatLeft(status: StatusAnswer, nowMs: number): string {
+  const { removedManifests, graceSeconds, reviews, oldestReview, mostCounted, everySeconds } = status;
+  const lines: string[] = [];
+  if (removedManifests > 0) {
+    const count = upTo(mostCounted, removedManifests, "deleted manifest");
+    lines.push(
+      `${count} can be brought back, for ${lengthOf(graceSeconds)}: --grace 0s lets go of ${removedManifests === 1 ? "it" : "them"} now`,
+    );
+  }
+  if (reviews > 0 && oldestReview !== undefined && Date.parse(oldestReview) > nowMs) {
+    const count = upTo(mostCounted, reviews, "blob");
+    const how = everySeconds === undefined ? "with berth gc run" : "by itself or with berth gc run";
+    lines.push(
+      `${count} more may be needed by who was told that they are here: the first can go ${secondsOf(oldestReview)}, ${how}`,
+    );
+  }
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+function upTo(mostCounted: number, count: number, noun: string): string {
+  return `${count < mostCounted ? "" : "at least "}${counted(count, noun)}`;
 }
 
 function dueOf(time: string, nowMs: number): string {

@@ -45,7 +45,7 @@ the run.`,
           { method: "GET", path: "/gc", action: "tell what waits" },
           statusAnswer,
         );
-        stdout.write(`${formatRun(run)}${formatLeft(left, Date.now())}`);
+        stdout.write(`${formatRun(run)}${run.outcome === "done" ? formatLeft(left, Date.now()) : ""}`);
       }
       if (run.outcome === "done") return 0;
       stderr.write(`berth: the run is not whole (${run.outcome}): berth gc status shows what holds it up\n`);
