@@ -132,6 +132,28 @@ describe("berth verify", () => {
     expect(kindsOf((await verify(data)).faults)).toEqual(["link-broken", "referrer-broken", "tag-broken"]);
   });
 
+  test("verify --repair takes from an older point what the newest was already made with the damage of", async () => {
+    const data = await copyOfStore();
+    const target = join(folder, "older");
+    expect((await run("backup", target, "--data", data)).exitCode).toBe(0);
+    {
+      using db = new Database(join(data, "metadata.db"));
+      db.run("UPDATE small_blobs SET bytes = x'00' WHERE blob_id = (SELECT min(blob_id) FROM small_blobs)");
+      db.run("UPDATE manifests SET bytes = CAST('{}' AS BLOB) WHERE id = 2");
+    }
+    expect((await run("backup", target, "--data", data)).exitCode).toBe(0);
+    const { exitCode, faults } = await verify(data, "--repair", "--from", target);
+    const outcomes = faults.map(({ kind, mended }) => [kind, mended]).sort();
+    const mended = `fetched again from ${target}`;
+    expect([exitCode, outcomes]).toEqual([
+      0,
+      [
+        ["blob-damaged", mended],
+        ["manifest-damaged", mended],
+      ],
+    ]);
+  });
+
   test("verify goes on where it was broken off, tells again what it had found, and begins anew when told to", async () => {
     const data = await copyOfStore();
     const damaged = firstBlobOf(data);

@@ -1,3 +1,4 @@
+import { isFromReading } from "../../layout/archive/files.ts";
 import { type Gathered, gather, type ImageToSave } from "../../layout/archive/gather.ts";
 import { hostPlatform } from "../../layout/archive/write.ts";
 import type { Digest } from "../../oci/digests.ts";
@@ -19,8 +20,7 @@ export function isDamage(error: unknown): boolean {
   ) {
     return true;
   }
-  const call = error instanceof Error && "syscall" in error ? error.syscall : "";
-  return ["EACCES", "EPERM", "ENOENT"].includes(errorCode(error)) && (call === "open" || call === "read");
+  return ["EACCES", "EPERM", "ENOENT", "EIO"].includes(errorCode(error)) && isFromReading(error);
 }
 
 /** As `gather`, but tells what cannot be read and leaves it out. Resolves to the images that were left out, too. */

@@ -39,11 +39,18 @@ export async function writeArchive(
     await unlink(temporary).catch(() => {}); // it may have its name already
     const failure = asStorageError(error);
     if (!isRegistryError(failure, "STORAGE_FULL")) throw failure;
+    if (isFromReading(failure.cause)) throw failure.cause; // of another disk, that the pieces are on
     const what = `${path} cannot be written, its disk is full or failing: make room and try again`;
     throw new RegistryError("STORAGE_FULL", what, { cause: failure.cause });
   } finally {
     await file.close();
   }
+}
+
+/** Whether an error of the system is one of reading a file. */
+export function isFromReading(error: unknown): boolean {
+  const call = error instanceof Error && "syscall" in error ? error.syscall : "";
+  return call === "open" || call === "read";
 }
 
 /** What broke a transfer, not that it broke. */

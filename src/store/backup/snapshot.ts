@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
-import type { Digest } from "../../oci/digests.ts";
+import { algorithmOf, type Digest } from "../../oci/digests.ts";
+import { digestOf } from "../../registry/hash.ts";
 import type { FileContent } from "./copying.ts";
 
 /** The metadata of one moment, in a file that nobody changes. */
@@ -9,8 +10,9 @@ export interface Snapshot {
   pages(): Iterable<readonly FileContent[]>;
   /** Whether a blob is one of these. */
   has(digest: Digest): boolean;
-  /** A blob that stands in the metadata. */
+  /** A blob that stands in the metadata. A backup takes these as they are: not if its bytes are damaged. */
   smallBlob(digest: Digest): Uint8Array | undefined;
+  /** Likewise. */
   manifest(digest: Digest): { readonly bytes: Uint8Array; readonly mediaType: string } | undefined;
   close(): void;
 }
@@ -32,8 +34,10 @@ export function openSnapshot(path: string): Snapshot {
     "SELECT s.bytes FROM blobs b JOIN small_blobs s ON s.blob_id = b.id WHERE b.digest = ?",
   );
   const manifest = db.prepare<{ bytes: Uint8Array; mediaType: string }, [string]>(
-    "SELECT bytes, media_type AS mediaType FROM manifests WHERE digest = ? LIMIT 1",
+    "SELECT bytes, media_type AS mediaType FROM manifests WHERE digest = ?",
   );
+  const isWhole = ({ bytes }: { readonly bytes: Uint8Array }, digest: Digest): boolean =>
+    digestOf(bytes, algorithmOf(digest)) === digest;
   const { blobs, bytes } = total.get() ?? { blobs: 0, bytes: 0 };
   return {
     total: { blobs, bytes: bytes ?? 0 },
@@ -47,8 +51,8 @@ export function openSnapshot(path: string): Snapshot {
       }
     },
     has: (digest) => find.get(digest) !== null,
-    smallBlob: (digest) => small.get(digest)?.bytes,
-    manifest: (digest) => manifest.get(digest) ?? undefined,
+    smallBlob: (digest) => small.all(digest).find((row) => isWhole(row, digest))?.bytes,
+    manifest: (digest) => manifest.all(digest).find((row) => isWhole(row, digest)),
     close() {
       // With one left, SQLite would keep the file until that is collected: its disk could not be taken away.
       for (const statement of [total, page, find, small, manifest]) statement.finalize();
