@@ -129,8 +129,15 @@ export interface VerificationMetadata {
   unfinished(by: Verifier): Eventually<VerificationRow | undefined>;
   /** Begins one; what `by` had not finished is given up, by `repair` also what `command` had not. Of those that are over, the last few are kept. */
   begin(by: Verifier): Promise<VerificationRow>;
-  /** Notes how far it is and, of what was found on the way, the first thousands. With the stage `done` it is over. */
-  advance(id: number, place: VerifyPlace, faults: readonly Fault[]): Promise<void>;
+  /**
+   * Notes how far it is and, of what was found on the way, the first thousands. With the stage `done` it is over. Resolves
+   * to whether it was still recorded: another one may have been begun that gave it up.
+   */
+  advance(
+    run: Pick<VerificationRow, "id" | "by" | "startedAt">,
+    place: VerifyPlace,
+    faults: readonly Fault[],
+  ): Promise<boolean>;
   get(id: number): Eventually<VerificationRow | undefined>;
   /** The newest first. */
   list(limit: number): Eventually<readonly VerificationRow[]>;

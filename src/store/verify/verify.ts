@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { RegistryError } from "../../oci/errors.ts";
 import { errorCode } from "../../registry/files/durable.ts";
 import type { BlobFiles } from "../blobs/files.ts";
 import type { Metadata } from "../metadata/metadata.ts";
@@ -46,23 +47,24 @@ const noteEveryMs = 2000;
  * Looks at everything in a store: manifests, tags, links, referrers, the bytes of every blob, files that nobody knows. The
  * store may be used meanwhile, by this process or another. Goes on where the last one was broken off, but a
  * repair begins anew when one that mended nothing has found faults.
- * @throws `signal.reason`, after it has written down how far it came
+ * @throws `signal.reason`, after it has written down how far it came; RegistryError CONFLICT when another was begun anew
  */
 export async function verifyStore(options: VerifyOptions): Promise<VerificationRow> {
   const { metadata, by, signal, onFault } = options;
   const { verification } = metadata;
   const begun = await findBegun(options);
-  const { id, stage, cursor, counts } = begun ?? (await verification.begin(by));
+  const row = begun ?? (await verification.begin(by));
+  const { id, stage, cursor, counts } = row;
   if (begun && onFault) for (const fault of await verification.listFaults(id, counts.faults)) onFault(fault);
   const { strayAges = await strayAgesOf(verification) } = options;
   const run = createRun({ ...options, strayAges }, { stage, cursor, counts });
   let noted = performance.now();
   let faults: Fault[] = [];
   const note = async (): Promise<void> => {
-    const found = faults;
+    const untold = faults;
     faults = [];
     noted = performance.now();
-    await verification.advance(id, run.place(), found);
+    if (!(await verification.advance(row, run.place(), untold))) throw supplanted();
   };
   try {
     while (run.place().stage !== "done") {
@@ -77,9 +79,16 @@ export async function verifyStore(options: VerifyOptions): Promise<VerificationR
   } finally {
     await note();
   }
-  const row = await verification.get(id);
-  if (!row) throw new Error(`verification ${id} is no longer recorded`);
-  return row;
+  const ended = await verification.get(id);
+  if (!ended) throw supplanted();
+  return ended;
+}
+
+function supplanted(): RegistryError {
+  return new RegistryError(
+    "CONFLICT",
+    "this verification was given up, as another was begun anew meanwhile: wait for that one, which looks at everything too",
+  );
 }
 
 /** The verification to go on with, if there is one. */

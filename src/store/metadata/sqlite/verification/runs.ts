@@ -60,8 +60,13 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
     `INSERT INTO verifications (started_by, started_at, updated_at, stage, cursor, counts)
      VALUES (?, ?, ?, 'database', '', ?) RETURNING id`,
   );
-  const advance = prepare<null, [string, string, string, number, number | null, number]>(
-    "UPDATE verifications SET stage = ?, cursor = ?, counts = ?, updated_at = ?, finished_at = ? WHERE id = ?",
+  // The id of one that was given up may be another's by now.
+  const advance = prepare<
+    { id: number },
+    [string, string, string, number, number | null, number, string, number]
+  >(
+    `UPDATE verifications SET stage = ?, cursor = ?, counts = ?, updated_at = ?, finished_at = ?
+     WHERE id = ? AND started_by = ? AND started_at = ? RETURNING id`,
   );
   const countFaults = prepare<{ count: number }, [number]>(
     "SELECT count(*) AS count FROM faults WHERE verification_id = ?",
@@ -96,10 +101,12 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
         if (!row) throw new Error("INSERT returned no row");
         return toRow(row);
       }),
-    advance: (id, { stage, cursor, counts }, faults) =>
+    advance: ({ id, by, startedAt }, { stage, cursor, counts }, faults) =>
       write(() => {
         const now = Date.now();
-        advance.run(stage, cursor, JSON.stringify(counts), now, stage === "done" ? now : null, id);
+        const finishedAt = stage === "done" ? now : null;
+        const place = [stage, cursor, JSON.stringify(counts), now, finishedAt] as const;
+        if (!advance.get(...place, id, by, startedAt)) return false;
         const room = faults.length === 0 ? 0 : keptFaults - (countFaults.get(id)?.count ?? 0);
         for (const { kind, subject, repository = "", detail, mended = null } of faults.slice(
           0,
@@ -107,6 +114,7 @@ export function createRunMetadata({ prepare, write }: SqliteDatabase): RunMetada
         )) {
           addFault.run(id, kind, subject, repository, detail, mended);
         }
+        return true;
       }),
   };
 }
