@@ -69,11 +69,23 @@ const systemMessages: Readonly<Record<string, string>> = {
   ENOSPC: "the disk is full: make room and run the same command again",
   EDQUOT: "the disk quota is used up: make room and run the same command again",
   EMFILE: "too many files are open: raise the limit (ulimit -n)",
+  EIO: "the disk cannot read or write it",
   ENOTDIR: "a part of the path is no folder",
   EISDIR: "it is a folder, a file was expected",
 };
 
+/** What SQLite says of the metadata, by the beginning of its code. */
+const databaseMessages: Readonly<Record<string, string>> = {
+  SQLITE_FULL: "the disk of the metadata is full: make room and run the same command again",
+  SQLITE_IOERR: "the disk of the metadata is full or failing: make room and run the same command again",
+  SQLITE_CORRUPT:
+    "the metadata are damaged: berth verify tells how far, and a backup has them whole (berth restore)",
+  SQLITE_NOTADB: "the metadata are damaged: put them back from a backup (berth restore)",
+};
+
 function describeSystemError(error: SystemError): string {
+  const database = Object.entries(databaseMessages).find(([code]) => error.code.startsWith(code))?.[1];
+  if (database) return `${error.message}: ${database}`;
   const known = systemMessages[error.code];
   if (!known) return error.message;
   return typeof error.path === "string" ? `${error.path}: ${known}` : known;

@@ -32,11 +32,12 @@ export function startVerifying(store: Store, settings: Settings, log: Log): Veri
     await noteUploadExpiry(store, settings, log);
     if (every === "never") return;
     await pause(Math.min(firstMs, every));
-    for (;;) {
-      const waitMs = await dueIn(store, every);
-      if (waitMs > 0) await pause(Math.min(waitMs, longestMs));
-      else await verify(store, settings, log, signal).catch(tellAndPause);
-    }
+    for (;;) await round(every).catch(tellAndPause);
+  };
+  const round = async (every: number): Promise<void> => {
+    const waitMs = await dueIn(store, every);
+    if (waitMs > 0) await pause(Math.min(waitMs, longestMs));
+    else await verify(store, settings, log, signal);
   };
   const tellAndPause = async (error: unknown): Promise<void> => {
     if (!signal.aborted) log.error({ err: error }, "could not verify the store, trying again in an hour");

@@ -275,6 +275,38 @@ describe("berth backup and restore", () => {
   });
 
   test.skipIf(!mayMount)(
+    "verify, backup and export say that the disk of the data is full, and do it when it is not (needs root that may mount)",
+    async () => {
+      const disk = join(folder, "full-data");
+      const data = join(disk, "data");
+      await mkdir(disk);
+      await succeed("mount", ["-t", "tmpfs", "-o", "size=16m", "tmpfs", disk]);
+      try {
+        await cp(source, data, { recursive: true });
+        await truncate(blobFileOf(data, firstBlobOf(data)), 10);
+        await attempt("dd", ["if=/dev/zero", `of=${join(disk, "filling")}`, "bs=4k"]);
+        const commands = [
+          ["verify", "--repair", "--data", data],
+          ["backup", join(folder, "of-full-data"), "--data", data],
+          ["export", "damage/app", "--data", data, "-o", join(folder, "of-full-data.tar")],
+        ];
+        for (const args of commands) {
+          const { exitCode, stderr } = await runBerth(args);
+          expect([args[0], exitCode, stderr]).toEqual([
+            ...[args[0], 1],
+            expect.stringContaining("the disk of the metadata is full"),
+          ]);
+        }
+        await rm(join(disk, "filling"));
+        for (const args of commands) expect((await runBerth(args)).stderr).not.toContain("is full");
+        expect((await verify(data)).faults).toMatchObject([{ kind: "blob-lost" }]);
+      } finally {
+        await succeed("umount", [disk]);
+      }
+    },
+  );
+
+  test.skipIf(!mayMount)(
     "backup, restore and export say where there is no room, and go on when there is (needs root that may mount)",
     async () => {
       const disk = join(folder, "disk");

@@ -1,7 +1,8 @@
 import { open } from "node:fs/promises";
 import { relative, resolve } from "node:path";
 import type { Digest } from "../../oci/digests.ts";
-import { RegistryError } from "../../oci/errors.ts";
+import { isRegistryError, RegistryError } from "../../oci/errors.ts";
+import { errorCode } from "../../registry/files/durable.ts";
 import { hashFile } from "../../registry/files/hash-file.ts";
 import { createHasher } from "../../registry/hash.ts";
 import { createBlobFiles } from "../blobs/files.ts";
@@ -57,6 +58,8 @@ export async function backUp(options: BackupOptions): Promise<BackupReport> {
     const pruned = await pruneTarget(target, keep ?? Number.POSITIVE_INFINITY);
     return { point, counts, pruned };
   } catch (error) {
+    // What the store could not write into its own metadata is not for want of room in the target.
+    if (isRegistryError(error, "STORAGE_FULL") && errorCode(error.cause).startsWith("SQLITE_")) throw error;
     throw asNoRoom(target, error);
   } finally {
     lock.release();

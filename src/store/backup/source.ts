@@ -15,7 +15,7 @@ export interface BackupSource {
   close(): void;
 }
 
-/** Opens all whole points of a folder of backups: the newest that has something is asked. @throws as `listPoints` */
+/** Opens all whole points of a folder of backups: the newest that has something whole is asked. @throws as `listPoints` */
 export async function openBackupSource(target: string): Promise<BackupSource> {
   const { whole, damaged } = await partPoints(await listPoints(target));
   const snapshots = whole.toReversed().map(({ database }) => openSnapshot(database));
