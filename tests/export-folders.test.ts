@@ -136,6 +136,17 @@ describe("berth export --since", () => {
     expect(await tagsIn(to)).toEqual(await tagsIn(from));
   });
 
+  test("export does not replace the archive that has to be imported before", async () => {
+    await run("export", "team/app", "--data", data, "-o", "first.tar");
+    const before = await Bun.file(join(folder, "first.tar")).bytes();
+    const again = ["export", "team/app", "--data", data, "--since", "first.tar", "-o", "./first.tar"];
+    expect(await run(...again)).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining("would replace"),
+    });
+    expect(await Bun.file(join(folder, "first.tar")).bytes()).toEqual(before);
+  });
+
   test("what changed can be asked of the same tags alone", async () => {
     const only = ["export", "team/app", "--data", data, "--tag", "1.*"];
     expect(await run(...only, "-o", "tags.tar")).toMatchObject({ exitCode: 0 });

@@ -61,6 +61,11 @@ the repositories of a data folder are written, whether its server runs or not.`,
   async run(context) {
     const { flags, operands, cwd, signal } = context;
     if (flags.output === undefined) throw new UsageError("there is no archive to write: use --output");
+    if (flags.since !== undefined && resolve(cwd, flags.since) === resolve(cwd, flags.output)) {
+      throw new UsageError(
+        `--output would replace ${flags.since}, which has to be imported before what changed since: name another file`,
+      );
+    }
     const base = flags.since === undefined ? undefined : await readBase(resolve(cwd, flags.since));
     refuseOtherTags(flags.tag, base);
     if (flags.data !== undefined) {
