@@ -55,6 +55,6 @@ export function openGate(registry: Registry): Gate {
 export function noAccounts(): RegistryError {
   return new RegistryError(
     "UNSUPPORTED",
-    "this registry is open and has no accounts: to have some, start it with --open=none",
+    "this registry is open and looks at no accounts: to have some, start it with --open=pull or --open=none",
   );
 }
