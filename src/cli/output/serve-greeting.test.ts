@@ -96,13 +96,16 @@ describe("firstAccount", () => {
   test("firstAccount names an address that can be asked", () => {
     const text = firstAccount(first, loadSettings({ listen: "0.0.0.0:5000" }, {}), []);
     expect(text).toContain("the password secret");
-    expect(text).toContain("berth user passwd 127.0.0.1:5000 admin\n");
+    expect(text).toContain(
+      "berth login 127.0.0.1:5000 --username admin && berth user passwd 127.0.0.1:5000\n",
+    );
   });
 
   test("firstAccount says by what the command trusts a local authority", () => {
     const settings = loadSettings({ listen: "0.0.0.0:5000", "tls.folder": "/srv/my tls" }, {});
     expect(firstAccount(first, settings, ["registry.local", "127.0.0.1"])).toContain(
-      'berth user passwd 127.0.0.1:5000 admin --ca-file "/srv/my tls/authority.pem"\n',
+      'berth login 127.0.0.1:5000 --username admin --ca-file "/srv/my tls/authority.pem" && ' +
+        'berth user passwd 127.0.0.1:5000 --ca-file "/srv/my tls/authority.pem"\n',
     );
   });
 });

@@ -47,8 +47,10 @@ export function firstAccount(
   const host = hostFor(settings, { address: `//${settings.listen}`, certificateNames });
   const folder = settings.tls?.folder;
   const authority = folder === undefined ? [] : ["--ca-file", authorityFile(folder)];
+  const login = commandLine(["berth", "login", host, "--username", name, ...authority]);
+  const change = commandLine(["berth", "user", "passwd", host, ...authority]);
   return `The first account is ${name} with ${secret}.
-${password === undefined ? "" : "It is not shown again. "}Change it with: ${commandLine(["berth", "user", "passwd", host, name, ...authority])}
+${password === undefined ? "" : "It is not shown again. "}Change it with: ${login} && ${change}
 
 `;
 }
