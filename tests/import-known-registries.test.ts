@@ -134,7 +134,10 @@ test("import takes everything from a Harbor as its administrator, and what is na
 });
 
 test("import says to Quay, which does not ask, who wants its list, and follows its pages", async () => {
-  expect(await importAs(robot, await start(quay))).toMatchObject(everything);
+  const host = await start(quay);
+  expect(await importAs(robot, host)).toMatchObject(everything);
+  const unknown = await runBerth(["import", host, "--to", "127.0.0.1:1"]);
+  expect(unknown).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("its list is empty") });
 });
 
 test("import takes what is named from GitHub's registry, which lists nothing", async () => {

@@ -52,8 +52,14 @@ async function* namesOf(
   signal: AbortSignal,
 ): AsyncGenerator<RepositoryName, void, undefined> {
   if (named) return yield* named;
+  let isEmpty = true;
   try {
-    yield* allItems((page) => client.listRepositories(page), signal);
+    for await (const name of allItems((page) => client.listRepositories(page), signal)) {
+      isEmpty = false;
+      yield name;
+    }
+    // Quay, for one, shows those who are not known an empty list.
+    if (isEmpty) throw new RegistryError("UNSUPPORTED", "its list is empty: a login may see more");
   } catch (error) {
     if (!isRegistryError(error, "UNSUPPORTED", "DENIED", "UNAUTHORIZED", "NAME_UNKNOWN")) throw error;
     throw new RegistryError(
