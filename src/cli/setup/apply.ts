@@ -15,7 +15,8 @@ export interface Place {
 
 /**
  * Carries out a plan, whole or not at all: what cannot be written is named before anything is, and when something fails,
- * what was done is taken back. What it does is recorded before it is done, so that it can be taken back whenever it ends. Resolves to what takes it back alone.
+ * what was done is taken back. What it does is recorded before it is done, so that it can be taken back whenever it ends.
+ * Resolves to what takes it back alone.
  * @throws RegistryError DENIED, with what cannot be changed and why; what a program said
  */
 export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise<void>> {
@@ -24,56 +25,86 @@ export async function applyPlan(plan: Plan, place: Place): Promise<() => Promise
   const paths = [recordPath(registry), ...plan.files.map(({ path }) => path)];
   requireAllWritable(files, paths);
   const earlier = await readRecord(files, registry);
-  const steps = await Promise.all(
-    plan.files.map(async ({ path, before, after }): Promise<Step> => {
-      return { path, before: before ?? null, after, modified: await files.modified(path) };
-    }),
-  );
-  const folders = files.missingFolders(paths);
-  const record: SetupRecord = {
-    steps: [...(earlier?.steps ?? []), ...steps],
-    commands: unique([...(earlier?.commands ?? []), ...plan.commands.map(({ undo }) => undo)]),
-    folders: [...new Set([...(earlier?.folders ?? []), ...folders])],
-  };
-  const written: Step[] = [];
-  const retreat = async (): Promise<void> => {
-    try {
-      const { left } = await takeBack(files, { steps: written, commands: [], folders });
-      if (left.length > 0)
-        throw new Error(`others changed ${left.map(({ path }) => path).join(", ")} meanwhile`);
-      await restoreRecord(place, earlier, folders);
-    } catch (cause) {
-      const next = `run berth setup client ${registry} --undo`;
-      const left = `not everything could be taken back (${reasonOf(cause)})`;
-      throw new RegistryError("DENIED", `${left}: ${next}`, { cause });
-    }
-  };
-  const begun: (readonly string[])[] = [];
-  let at = recordPath(registry);
+  const added = await recordOf(plan, files, paths);
+  const done: Done = { at: recordPath(registry), steps: [], undo: [] };
+  const retreat = () => retreatFrom({ ...added, steps: done.steps }, earlier, place);
   try {
-    await writeRecord(files, registry, record);
-    for (const step of steps) {
-      const { path, before, after } = step;
-      at = path;
-      if ((await files.read(path)) !== (before ?? undefined))
-        throw new Error("it was changed just now by somebody else");
-      written.push(step);
-      await files.write(path, after);
-    }
-    at = "the system";
-    for (const { argv, undo } of plan.commands) {
-      begun.push(undo);
-      await run(argv);
-    }
+    await writeRecord(files, registry, earlier ? joinRecords(earlier, added) : added);
+    await carryOut(plan, added.steps, place, done);
   } catch (cause) {
     const kept = await retreat().then(() => undefined, reasonOf);
-    const state = kept ?? (await runAll(run, begun)) ?? "nothing was changed";
-    throw new RegistryError("DENIED", `cannot change ${at}: ${reasonOf(cause)}: ${state}`, { cause });
+    const state = kept ?? (await runAll(run, done.undo)) ?? "nothing was changed";
+    throw new RegistryError("DENIED", `cannot change ${done.at}: ${reasonOf(cause)}: ${state}`, { cause });
   }
   return async () => {
     await retreat();
     for (const { undo } of plan.commands) await run(undo);
   };
+}
+
+/** What a plan will have done. */
+async function recordOf(plan: Plan, files: Files, paths: readonly string[]): Promise<SetupRecord> {
+  const steps = plan.files.map(async ({ path, before = null, after }): Promise<Step> => {
+    return { path, before, after, modified: await files.modified(path) };
+  });
+  return {
+    steps: await Promise.all(steps),
+    commands: plan.commands.map(({ undo }) => undo),
+    folders: files.missingFolders(paths),
+  };
+}
+
+function joinRecords(earlier: SetupRecord, added: SetupRecord): SetupRecord {
+  const commands = [...earlier.commands, ...added.commands];
+  return {
+    steps: [...earlier.steps, ...added.steps],
+    commands: [...new Map(commands.map((argv) => [argv.join(" "), argv])).values()],
+    folders: [...new Set([...earlier.folders, ...added.folders])],
+  };
+}
+
+/** How far a plan was carried out. */
+interface Done {
+  /** What is being changed. */
+  at: string;
+  /** Those that were begun, also the one that failed. */
+  readonly steps: Step[];
+  /** What takes back the programs that were begun. */
+  readonly undo: (readonly string[])[];
+}
+
+async function carryOut(
+  plan: Plan,
+  steps: readonly Step[],
+  { files, run }: Place,
+  done: Done,
+): Promise<void> {
+  for (const step of steps) {
+    done.at = step.path;
+    if (((await files.read(step.path)) ?? null) !== step.before)
+      throw new Error("it was changed just now by somebody else");
+    done.steps.push(step);
+    await files.write(step.path, step.after);
+  }
+  done.at = "the system";
+  for (const { argv, undo } of plan.commands) {
+    done.undo.push(undo);
+    await run(argv);
+  }
+}
+
+/** Takes back files and folders alone, and the record of them. @throws RegistryError DENIED when something stays */
+async function retreatFrom(done: SetupRecord, earlier: SetupRecord | undefined, place: Place): Promise<void> {
+  try {
+    const { left } = await takeBack(place.files, done);
+    const changed = left.map(({ path }) => path).join(", ");
+    if (changed !== "") throw new Error(`others changed ${changed} meanwhile`);
+    await restoreRecord(place, earlier, done.folders);
+  } catch (cause) {
+    const left = `not everything could be taken back (${reasonOf(cause)})`;
+    const next = `run berth setup client ${place.registry} --undo`;
+    throw new RegistryError("DENIED", `${left}: ${next}`, { cause });
+  }
 }
 
 /** Runs every command, also behind one that failed. Resolves to what failed. */
@@ -98,8 +129,4 @@ async function restoreRecord(
   if (earlier) return void (await writeRecord(files, registry, earlier));
   await removeRecord(files, registry);
   await files.removeFolders(folders);
-}
-
-function unique(commands: readonly (readonly string[])[]): readonly (readonly string[])[] {
-  return [...new Map(commands.map((argv) => [argv.join(" "), argv])).values()];
 }
