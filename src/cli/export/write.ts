@@ -1,10 +1,8 @@
 import { writeArchive } from "../../layout/archive/files.ts";
 import type { GatheredBlob } from "../../layout/archive/gather.ts";
-import { type ArchiveContents, archiveOfContents } from "../../layout/archive/write.ts";
+import { type ArchiveContents, archiveOfContents, verifiedPieces } from "../../layout/archive/write.ts";
 import type { Digest } from "../../oci/digests.ts";
-import { RegistryError } from "../../oci/errors.ts";
 import { forEachBounded } from "../../registry/concurrency.ts";
-import { isFound } from "../../registry/copy/run.ts";
 import { isDamage, type OnDamage, withoutBlobs } from "./damage.ts";
 import { type ExportInput, type ExportPlan, planExport } from "./plan.ts";
 
@@ -16,11 +14,12 @@ export interface WrittenExport extends ExportPlan {
   readonly repositories: ExportInput["repositories"];
 }
 
-const lookupBound = 8;
+/** Blobs that are read at once. */
+const readBound = 4;
 
 /**
- * Writes an archive of repositories. A blob that turns out to be lost or damaged is told, and the archive is begun anew
- * without what needs it.
+ * Writes an archive of repositories. When a blob turns out to be lost or damaged, all that are left are read, and the
+ * archive is begun anew without what needs those that are, which are told.
  * @throws as `writeArchive`
  */
 export async function writeExport(
@@ -29,11 +28,13 @@ export async function writeExport(
   { signal, onDamage }: { readonly signal: AbortSignal; readonly onDamage: OnDamage },
 ): Promise<WrittenExport> {
   const lost = new Set<Digest>();
+  const whole = new Set<Digest>();
   for (;;) {
     const repositories = input.repositories.map((each) => withoutBlobs(each, lost));
     const plan = planExport({ ...input, repositories });
     let reading: GatheredBlob | undefined;
     const contents = noting(plan.contents, (blob) => {
+      if (reading) whole.add(reading.descriptor.digest);
       reading = blob;
     });
     try {
@@ -46,10 +47,15 @@ export async function writeExport(
       onDamage(nameOf(reading), error);
     }
     // So that it is not begun anew for each.
-    for (const blob of await findMissing(plan.contents, lost, signal)) {
+    const left = [...plan.contents.blobs.values()].filter(
+      ({ descriptor: { digest } }) => !lost.has(digest) && !whole.has(digest),
+    );
+    await forEachBounded(left, readBound, async (blob) => {
+      const error = await findDamage(blob, signal);
+      if (error === undefined) return;
       lost.add(blob.descriptor.digest);
-      onDamage(nameOf(blob), new RegistryError("BLOB_UNKNOWN", "it is not there"));
-    }
+      onDamage(nameOf(blob), error);
+    });
   }
 }
 
@@ -70,17 +76,14 @@ function noting(contents: ArchiveContents, tell: (blob: GatheredBlob) => void): 
   return { ...contents, blobs: new Map(blobs) };
 }
 
-async function findMissing(
-  { blobs }: ArchiveContents,
-  known: ReadonlySet<Digest>,
-  signal: AbortSignal,
-): Promise<readonly GatheredBlob[]> {
-  const missing: GatheredBlob[] = [];
-  const unknown = [...blobs.values()].filter(({ descriptor }) => !known.has(descriptor.digest));
-  await forEachBounded(unknown, lookupBound, async (blob) => {
-    const { registry, repository } = blob.place;
-    if (!(await isFound(registry.resolveBlob(repository, blob.descriptor.digest, { signal }))))
-      missing.push(blob);
-  });
-  return missing;
+/** Reads all of a blob. Resolves to how it is lost or damaged, if it is. @throws what else goes wrong */
+async function findDamage(blob: GatheredBlob, signal: AbortSignal): Promise<unknown> {
+  try {
+    for await (const _piece of verifiedPieces(blob, { signal })) signal.throwIfAborted();
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isDamage(error)) throw error;
+    return error;
+  }
 }
