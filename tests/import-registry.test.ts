@@ -144,6 +144,30 @@ describe("berth import of a running registry", () => {
     expect(whys).toEqual([1, 2].map(() => expect.stringMatching(/^team\/app:multi: .*multi is immutable/)));
   });
 
+  test("import removes the other tags that are gone when one may not be removed", async () => {
+    const source = createMemoryRegistry();
+    await fill(source);
+    const from = await serve(() => source);
+    const folder = await scratch();
+    const [first, second] = [join(folder, "first.tar"), join(folder, "second.tar")];
+    const exported = (...args: readonly string[]) => runBerth(["export", `${from.host}/team/app`, ...args]);
+    expect(await exported("-o", first)).toMatchObject({ exitCode: 0 });
+    for (const gone of tags("1.0", "latest")) await source.deleteTag(app, gone);
+    expect(await exported("--since", first, "-o", second)).toMatchObject({ exitCode: 0 });
+    const to = await serve((registry) => ({
+      ...registry,
+      async deleteTag(repository, tag, options) {
+        if (tag !== parseTag("1.0")) return registry.deleteTag(repository, tag, options);
+        throw new RegistryError("TAG_PROTECTED", "1.0 is immutable");
+      },
+    }));
+    expect(await importJson(first, "--to", to.host)).toMatchObject({ exitCode: 0 });
+    const { exitCode, report, faults } = await importJson(second, "--to", to.host);
+    expect([exitCode, faults]).toEqual([1, expect.stringMatching(/^team\/app:1\.0: .*1\.0 is immutable/)]);
+    expect(report.removed).toBe(1);
+    expect(sorted((await clientOf(to).listTags(app)).items)).toEqual(["1.0", "multi"]);
+  });
+
   test("import takes what is named: by a pattern, by the address, or by a file, without asking for the list", async () => {
     const source = createMemoryRegistry();
     await fill(source);

@@ -30,41 +30,49 @@ export async function replayHistory(run: RepositoryRun, { history }: RepositoryP
   }
 }
 
-/** Removes what was removed at the source since the archive before. */
+/** Removes what was removed at the source since the archive before. What cannot be removed is a problem, the rest goes. */
 export async function removeGone(run: RepositoryRun, past: RepositoryPast): Promise<void> {
-  const { destination, target, tally, onProblem, signal, keepsTags } = run;
+  const { destination, target, tally, onProblem, signal, keepsTags, stop } = run;
   if (keepsTags) return;
   const { registry } = destination;
-  try {
-    for (const tag of past.removedTags) {
+  for (const tag of past.removedTags) {
+    if (stop.reason) return;
+    try {
       if ((await digestAt(run, tag)) === undefined) continue;
       await registry.deleteTag(target, tag, { signal });
       tally.removed();
+    } catch (error) {
+      signal.throwIfAborted();
+      onProblem({ where: `${target}:${tag}`, error });
     }
-    for (let left = past.removedManifests; left.length > 0; ) {
-      const refused = await removeManifests(run, left);
-      if (refused.length === left.length) throw refused[0]?.error;
-      left = refused.map(({ digest }) => digest);
+  }
+  for (let left = past.removedManifests; left.length > 0 && !stop.reason; ) {
+    const refused = await removeManifests(run, left);
+    const digests = [...refused.keys()];
+    if (digests.length === left.length) {
+      for (const [digest, error] of refused) onProblem({ where: `${target}@${digest}`, error });
+      return;
     }
-  } catch (error) {
-    signal.throwIfAborted();
-    onProblem({ where: target, error });
+    left = digests;
   }
 }
 
-/** What an index lists can go once the index has. @returns what has to wait */
+/** What an index lists can go once the index has. @returns what has to wait, and why */
 async function removeManifests(
-  { destination, target, tally, signal }: RepositoryRun,
+  { destination, target, tally, signal, onProblem, stop }: RepositoryRun,
   digests: readonly Digest[],
-): Promise<readonly { readonly digest: Digest; readonly error: unknown }[]> {
-  const refused: { digest: Digest; error: unknown }[] = [];
+): Promise<ReadonlyMap<Digest, unknown>> {
+  const refused = new Map<Digest, unknown>();
   for (const digest of digests) {
+    if (stop.reason) break;
     try {
       await destination.registry.deleteManifest(target, digest, { signal });
       tally.removed();
     } catch (error) {
-      if (isRegistryError(error, "UNSUPPORTED")) refused.push({ digest, error });
-      else if (!isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN")) throw error;
+      signal.throwIfAborted();
+      if (isRegistryError(error, "UNSUPPORTED")) refused.set(digest, error);
+      else if (!isRegistryError(error, "MANIFEST_UNKNOWN", "NAME_UNKNOWN"))
+        onProblem({ where: `${target}@${digest}`, error });
     }
   }
   return refused;
