@@ -144,6 +144,19 @@ describe.skipIf(!isAvailable("ip", "openssl"))("what engines do is what doctor s
     },
   );
 
+  test.skipIf(!isAvailable("dockerd"))(
+    "docker does not start with the list that setup client refuses to write beside that of a flag",
+    async () => {
+      const flag = ["--insecure-registry", "a.lan:5000"];
+      const settings = join(network.folder, "daemon.json");
+      await writeFile(settings, JSON.stringify({ "insecure-registries": [registry] }));
+      const own = ["--data-root", join(network.folder, "d"), "--pidfile", join(network.folder, "d.pid")];
+      const command = ["timeout", "20", programPath("dockerd"), "--config-file", settings, ...own, ...flag];
+      const started = await attemptOnClient(...command);
+      expect(started).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("insecure-registries") });
+    },
+  );
+
   test.skipIf(!isAvailable("containerd"))(
     "containerd takes the settings that it makes itself when setup client changed them",
     async () => {
