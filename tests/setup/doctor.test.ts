@@ -117,6 +117,9 @@ describe("berth doctor", () => {
     expect(of("login")).toMatchObject({ state: "wrong", mend: `berth login ${berth.host}` });
     const readOnly = await startBerthWithAccounts({ args: ["--open=pull"] });
     opened.push(readOnly);
+    const { of: early } = await examine(readOnly.host);
+    expect(early("login")).toMatchObject({ state: "fine", says: "nobody is asked for one to pull" });
+    expect(early("pull")).toMatchObject({ says: "there is nothing yet that could be pulled" });
     await pushImage(readOnly.url, "team/app", "1", [100], readOnly.admin);
     const { of: reader } = await examine(readOnly.host);
     expect(reader("login")).toMatchObject({ state: "fine", says: "nobody is asked for one to pull" });

@@ -152,7 +152,7 @@ describe.skipIf(!isAvailable("ip", "curl"))("the commands that setup server prin
       // What runs in a container does not know how it is reached.
       const known = connect.replace(blankAddress, server.address);
       expect(await client.run(["bash", "-c", known], { env })).toContain(
-        `A request to https://${registry}/v2/ was answered with 401`,
+        `A request to https://${registry}/v2/ was answered with 401: it works, and wants a login`,
       );
       expect(await client.run(["curl", "--silent", `https://${registry}/healthz`])).toBe("ok");
       await client.run(["berth", "setup", "client", registry, "--undo"], { env });

@@ -6,6 +6,9 @@ import { parseRepositoryName } from "../../oci/names.ts";
 import { formatSize } from "../output/units.ts";
 import type { Check, Facts, Result } from "./checks.ts";
 
+/** What is asked for where nobody names a repository, and none is known. */
+const probedRepository = "berth/doctor";
+
 /** Whether it is a registry. */
 export const apiCheck: Check = {
   name: "api",
@@ -35,8 +38,8 @@ export const loginCheck: Check = {
     if (answer?.status === 200 && login === undefined)
       return { state: "fine", says: "nobody is asked for one" };
     const mend = `berth login ${registry}`;
-    const names = login === undefined ? await seenByAll(opened(client), signal) : [];
-    if (names.length > 0) return { state: "fine", says: "nobody is asked for one to pull" };
+    if (login === undefined && (await letsAllPull(opened(client), signal)))
+      return { state: "fine", says: "nobody is asked for one to pull" };
     if (login === undefined) return { state: "wrong", says: "it wants a login, and none is kept here", mend };
     try {
       await opened(client).ping({ signal });
@@ -51,12 +54,15 @@ export const loginCheck: Check = {
   },
 };
 
-/** Some of the repositories that are shown to whoever did not log in. */
-async function seenByAll(client: Client, signal: AbortSignal): Promise<readonly string[]> {
+/** Whether who did not log in is shown repositories, or told that one is not there, which else they would have to log in for. */
+async function letsAllPull(client: Client, signal: AbortSignal): Promise<boolean> {
   try {
-    return (await client.listRepositories({ limit: 1, signal })).items;
+    if ((await client.listRepositories({ limit: 1, signal })).items.length > 0) return true;
+    await client.listTags(parseRepositoryName(probedRepository), { limit: 1, signal });
+    return true;
   } catch (error) {
-    if (isRefusal(error)) return [];
+    if (isRegistryError(error, "NAME_UNKNOWN")) return true;
+    if (isRefusal(error)) return false;
     throw error;
   }
 }
@@ -98,7 +104,7 @@ export const pullCheck: Check = {
 export const pushCheck: Check = {
   name: "push",
   needs: ["login"],
-  async run({ client, repository: name = "berth/doctor", isRepositoryGiven, registry, login, signal }) {
+  async run({ client, repository: name = probedRepository, isRepositoryGiven, registry, login, signal }) {
     const remote = opened(client);
     const repository = parseRepositoryName(name);
     try {

@@ -181,7 +181,9 @@ function show({ flags, stdout }: ClientContext, prepared: Prepared, plan: Plan, 
     stdout.write(
       plan.files.map(describeChange).join("") + describePlan({ ...plan, files: [] }, ["", "would run"]),
     );
-  if (isDone) stdout.write(`A request to ${scheme}://${target.registry}/v2/ was answered with ${status}\n`);
+  const login = status === 401 ? ": it works, and wants a login for what not everybody may do" : "";
+  if (isDone)
+    stdout.write(`A request to ${scheme}://${target.registry}/v2/ was answered with ${status}${login}\n`);
   if (scheme === "http") stdout.write(warning);
   stdout.write(describeAdvice(plan));
   if (isDone) stdout.write(`To take it back: berth setup client ${target.registry} --undo\n`);
