@@ -6,7 +6,7 @@ import { runBerth } from "../fixtures/command-lines.ts";
 import { makeTemporaryFolder } from "../fixtures/processes.ts";
 import { pushImage } from "../fixtures/pushes.ts";
 import { startBerth } from "../fixtures/registries.ts";
-import { blobFileOf, readWorkLines } from "../fixtures/stored-blobs.ts";
+import { readWorkLines } from "../fixtures/stored-blobs.ts";
 
 setDefaultTimeout(30_000);
 
@@ -75,21 +75,16 @@ test("verify tells of a table that cannot be read, and looks at everything else"
 });
 
 test("verify ends also where the ids of a table no longer rise", async () => {
-  let digest = "";
   const data = await damaged("blobs", (page) => {
     // https://www.sqlite.org/fileformat2.html#b_tree_pages: the last cell but one, whose size takes one byte
     const cell = page.readUInt16BE(8 + 2 * (page.readUInt16BE(3) - 2));
     page[cell + 1] = 1;
-    const at = page.indexOf("sha256:", cell);
-    digest = page.toString("latin1", at, at + 71);
+    page.write("sha-56:", page.indexOf("sha256:", cell)); // a fault, behind which it goes on
   });
-  await rm(blobFileOf(data, digest), { force: true });
   const { exitCode, found } = await verify(data);
   expect(exitCode).toBe(1);
-  expect(found.filter(([kind]) => kind === "metadata-damaged").map(([, subject]) => subject)).toEqual([
-    "metadata.db",
-    "metadata.db (blobs)",
-  ]);
+  const subjects = found.filter(([kind]) => kind === "metadata-damaged").map(([, subject]) => subject);
+  expect(new Set(subjects)).toEqual(new Set(["metadata.db", "blob 1", "metadata.db (blobs)"]));
 });
 
 test("verify tells of a row whose digest is none", async () => {

@@ -115,13 +115,19 @@ function blobStep(options: StepOptions) {
   };
 }
 
-async function lookAtBlob(blob: InspectedBlob, options: StepOptions): Promise<Fault | undefined> {
+async function lookAtBlob(found: InspectedBlob, options: StepOptions): Promise<Fault | undefined> {
   const { mender, metadata } = options;
-  const { digest } = blob;
-  if (!isDigest(digest)) return { kind: "metadata-damaged", subject: `blob ${blob.id}`, detail: noDigest };
+  const { id, digest } = found;
+  if (!isDigest(digest)) return { kind: "metadata-damaged", subject: `blob ${id}`, detail: noDigest };
+  let blob = found;
   let verdict = await examineBlob(blob, options);
-  // A push may just have brought a whole one, or the blob may have been collected.
-  if (verdict.state !== "whole") verdict = await examineBlob(blob, options);
+  if (verdict.state !== "whole") {
+    // A push may just have brought a whole one, or the blob may have been collected.
+    const [again] = await metadata.verification.inspectBlobs(id - 1, 1);
+    if (again?.digest !== digest) return undefined;
+    blob = again;
+    verdict = await examineBlob(blob, options);
+  }
   if (verdict.state === "whole") {
     if (blob.isLost) await mender?.foundBlob(blob);
     return undefined;
