@@ -29,6 +29,15 @@ describe("the built program", () => {
     expect(berth.process.output()).not.toContain("rror");
     await berth.stop();
   });
+
+  test("setup server makes certificates", async () => {
+    const program = join(folder, "program", "main.js");
+    const made = await succeed(process.execPath, [
+      program,
+      ...["setup", "server", "registry.local", "--out", join(folder, "tls")],
+    ]);
+    expect(made).toContain("The authority was made");
+  });
 });
 
 describe("bin/berth.mjs", () => {

@@ -1,4 +1,5 @@
-import "reflect-metadata"; // the library stands on it
+import "reflect-metadata"; // first: the library stands on it
+import "./reflection.ts";
 import { createPrivateKey, createPublicKey, X509Certificate } from "node:crypto";
 import { AsnConvert } from "@peculiar/asn1-schema";
 import { GeneralName, GeneralSubtree, GeneralSubtrees, NameConstraints } from "@peculiar/asn1-x509";
