@@ -344,7 +344,7 @@ test("a command goes through the proxy of the environment", async () => {
     const env = { HOME: user.home, HTTP_PROXY: `http://127.0.0.1:${port}` };
     const { stdout } = await user.runWith({ env }, "repo", "ls", "--plain-http", "registry.example.com");
     expect(stdout).toBe("behind/proxy\n");
-    expect(asked[0]).toStartWith("GET http://registry.example.com/v2/_catalog");
+    expect(asked.at(-1)).toStartWith("GET http://registry.example.com/v2/_catalog");
   } finally {
     proxy.close();
   }

@@ -26,8 +26,8 @@ export interface RegistryAuthorizer extends Authorizer {
   redact(text: string): string;
   /** Whether no credentials were found so far. */
   isAnonymous(): boolean;
-  /** Whether there are credentials that the registry has not asked for yet. */
-  isUnasked(): Promise<boolean>;
+  /** Whether the registry has asked who is there. */
+  isAsked(): boolean;
   /** What to do when the registry still asks who is there. */
   loginAdvice(): string;
 }
@@ -122,7 +122,7 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
     origin: url.origin,
     redact,
     isAnonymous: () => account === undefined,
-    isUnasked: async () => way === undefined && (await findCredentials()) !== undefined,
+    isAsked: () => way !== undefined,
     loginAdvice() {
       // A token service that knows who asks has given a token, which does not allow this.
       if (way?.scheme === "bearer") {

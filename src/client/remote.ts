@@ -1,4 +1,4 @@
-import type { ErrorCode } from "../oci/errors.ts";
+import { type ErrorCode, isRegistryError } from "../oci/errors.ts";
 import type { RepositoryName } from "../oci/names.ts";
 import type { Scope } from "../oci/scopes.ts";
 import type { OperationOptions } from "../registry/registry.ts";
@@ -42,8 +42,8 @@ export interface Remote {
    */
   ask(question: Question, options?: OperationOptions): Promise<Answer>;
   /**
-   * Says who asks, if anybody is known and was not asked for yet: before what a registry answers to everybody, and with more
-   * to whom it knows. @throws as `ask`
+   * Lets a registry ask who is there, if it has not yet: before what it answers to everybody, and with more to whom it
+   * knows. @throws as `ask`, but for refusals
    */
   introduce(options?: OperationOptions): Promise<void>;
 }
@@ -113,9 +113,13 @@ export function createRemote(options: RemoteOptions): Remote {
     nameOf: (repository) => `${name}/${repository}`,
     ask,
     async introduce(askOptions) {
-      if (isIntroduced || !(await authorizer.isUnasked())) return;
-      const accept = [200, 401, 403, 404]; // whoever asks for more is told what is wrong
-      await ask({ method: "GET", to: "", scopes: [], action: `reach ${name}`, accept }, askOptions);
+      if (isIntroduced || authorizer.isAsked()) return;
+      const accept = [200, 401, 403, 404];
+      try {
+        await ask({ method: "GET", to: "", scopes: [], action: `reach ${name}`, accept }, askOptions);
+      } catch (error) {
+        if (!isRegistryError(error, "UNAUTHORIZED", "DENIED")) throw error; // the request that follows tells it
+      }
       isIntroduced = true;
     },
   };
