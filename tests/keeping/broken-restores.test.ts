@@ -84,7 +84,14 @@ describe("berth restore", () => {
     await mkdir(to);
     await writeFile(join(to, "lock.db"), "");
     await writeFile(join(to, "restore.json.unfinished"), '{"po');
-    const refused = await attempt(process.execPath, [berthProgram, "serve", "--data", to]);
+    const refused = await attempt(process.execPath, [
+      berthProgram,
+      "serve",
+      "--listen",
+      "127.0.0.1:0",
+      "--data",
+      to,
+    ]);
     expect([refused.exitCode, refused.stderr]).toEqual([
       1,
       expect.stringContaining("was not restored to its end"),
