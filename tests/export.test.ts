@@ -269,6 +269,7 @@ describe("berth export and import", () => {
     for (const [args, exitCode, message] of [
       [[`${source.host}/team/app`], 2, "use --output"],
       [[source.host, "-o", "x.tar"], 2, "is no repository of a registry"],
+      [["team/**", "-o", "x.tar"], 2, 'berth: "team/**" names no registry: put it before'],
       [[`${source.host}/nobody/here`, "-o", "x.tar"], 1, "nobody/here"],
       [[`${source.host}/nobody/*`, "-o", "x.tar"], 1, "nothing to export"],
       [[`${source.host}/team/app`, "-o", "x.tar", "--since", "nowhere.tar"], 1, "no such file"],

@@ -435,6 +435,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
   test("import says what a folder is that is none, or half of one, or in the data folder", async () => {
     const half = join(folder, "half");
     await mkdir(join(half, "docker/registry/v2/repositories"), { recursive: true });
+    await Bun.write(join(folder, "ours", "metadata.db"), "");
     for (const [args, exitCode, message] of [
       [
         [half],
@@ -442,6 +443,7 @@ describe.skipIf(!isAvailable("docker-registry", "skopeo"))("berth import of a da
         "or half of one: expected docker/registry/v2/repositories and docker/registry/v2/blobs in it",
       ],
       [[join(folder, "pulled")], 1, "is neither the data of a CNCF registry"],
+      [[join(folder, "ours")], 1, "is the data of a Berth: export what is wanted of it"],
       [["./nowhere"], 2, "there is no file or folder"],
       [[source, "--data", join(source, "berth")], 2, "are in each other"],
       [[source, "--data", "a", "--to", "localhost:1"], 2, "two destinations"],

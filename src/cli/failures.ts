@@ -72,6 +72,7 @@ const systemMessages: Readonly<Record<string, string>> = {
   EIO: "the disk cannot read or write it",
   ENOTDIR: "a part of the path is no folder",
   EISDIR: "it is a folder, a file was expected",
+  EEXIST: "something else of that name is there: choose another",
 };
 
 /** What SQLite says of the metadata, by the beginning of its code. */

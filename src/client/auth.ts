@@ -128,7 +128,7 @@ export function createAuthorizer(options: AuthorizerOptions): RegistryAuthorizer
       if (way?.scheme === "bearer") {
         return account
           ? `${account} may not do this, or there is no such repository: check its name, or log in as somebody who may`
-          : "this is not allowed without a login: log in";
+          : `this is not allowed without a login: log in to ${registry}`;
       }
       return account
         ? `${registry} refused the credentials that it was given: log in again`

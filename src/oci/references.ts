@@ -85,7 +85,7 @@ function splitRegistry(text: string): { registry: string; rest: string } {
 }
 
 /** Whether docker takes the first component of a name as a registry. No repository has upper-case letters. */
-function looksLikeRegistry(component: string): boolean {
+export function looksLikeRegistry(component: string): boolean {
   return component === "localhost" || /[.:]/.test(component) || component !== component.toLowerCase();
 }
 

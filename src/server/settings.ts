@@ -160,7 +160,9 @@ function readSettingsFile(file: string): Record<string, unknown> {
   try {
     value = Bun.YAML.parse(readFileSync(file, "utf8"));
   } catch (cause) {
-    throw new SettingsError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    const found = cause instanceof Error ? cause.message : String(cause);
+    throw new SettingsError(`${file}: ${isMissing ? "there is no such file" : found}`, { cause });
   }
   if (value === null || value === undefined) return {};
   if (typeof value !== "object" || Array.isArray(value))

@@ -117,6 +117,7 @@ describe("berth verify TARGET", () => {
   test("verify says what a folder is that holds no backups, and takes no flag of a data folder's", async () => {
     for (const [args, exitCode, message] of [
       [[folder], 1, "there are no backups in"],
+      [[berth.data], 1, "it is a data folder, which goes behind --data"],
       [[folder, "--data", berth.data], 2, "give one"],
       [[folder, "--repair", "--from", folder], 2, "--from goes with --data"],
     ] as const) {

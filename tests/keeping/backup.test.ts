@@ -137,6 +137,11 @@ test("a restored store confuses no cursor and no token, and belongs to the same 
     1,
     expect.stringContaining("the backups of another store"),
   ]);
+  const file = join(folder, "file");
+  await Bun.write(file, "");
+  expect((await run("backup", file, "--data", to)).stderr).toContain(
+    `${file}: something else of that name is there`,
+  );
 });
 
 test("backup and verify are right about a store that is pushed to, deleted from and collected meanwhile", async () => {

@@ -94,8 +94,8 @@ describe("berth doctor", () => {
     expect(of("route")).toMatchObject({ state: "fine" });
     expect(of("port")).toMatchObject({
       state: "wrong",
-      mend: "berth serve --listen 0.0.0.0:1",
-      hint: "on the server",
+      mend: "berth serve --listen 127.0.0.1:1",
+      hint: "where its berth-data is, or with --data",
     });
   });
 

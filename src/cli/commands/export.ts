@@ -1,6 +1,7 @@
 import { resolve } from "node:path";
 import { openArchive } from "../../layout/archive/open.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
+import { looksLikeRegistry } from "../../oci/references.ts";
 import { parseRepositoryPattern, type RepositoryPattern } from "../../oci/repository-patterns.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../command.ts";
 import { dataFlag } from "../data-folders.ts";
@@ -51,9 +52,9 @@ to images, and, from a Berth, the history of the tags. The archive is an OCI ima
 berth import reads all of it. With --since it holds what changed, and is imported where the one before was. With --data
 the repositories of a data folder are written, whether its server runs or not.`,
   examples: [
-    { line: "berth export localhost:5000/team/** -o team.tar", does: "everything below team" },
+    { line: "berth export 'localhost:5000/team/**' -o team.tar", does: "everything below team" },
     {
-      line: "berth export localhost:5000/team/** --since team.tar -o tuesday.tar",
+      line: "berth export 'localhost:5000/team/**' --since team.tar -o tuesday.tar",
       does: "what is new since, and what is gone",
     },
     { line: "berth export --data /var/lib/berth 'team/**' -o team.tar", does: "likewise, without a server" },
@@ -161,9 +162,14 @@ function refuseOtherTags(patterns: readonly string[], base: ExportDocument | und
 }
 
 async function registryKind(text: string, cwd: string): Promise<RegistryKind> {
+  if (!looksLikeRegistry(text.split("/", 1)[0] ?? "")) {
+    throw new UsageError(
+      `${quote(text)} names no registry: put it before, such as localhost:5000/${text}, or name a data folder with --data`,
+    );
+  }
   const kind = await recognizeSource(text, cwd);
   if (kind.kind === "registry" && kind.pattern !== undefined) return kind;
   throw new UsageError(
-    `${text} is no repository of a registry: expected for example localhost:5000/team/app`,
+    `${text} is no repository of a registry: expected for example localhost:5000/team/app, or localhost:5000/** for all`,
   );
 }

@@ -23,7 +23,7 @@ const flags = {
     otherwise: "the newest",
   },
   list: { type: "switch", summary: "print the points there are, and restore nothing" },
-  ...dataFlag,
+  data: { ...dataFlag.data, summary: "the data folder to restore into, empty or new" },
   ...rateFlag,
   quiet: { type: "switch", short: "q", summary: "print only what is wrong" },
   json: { type: "switch", summary: "print progress, faults and the result as JSON, one a line" },

@@ -27,7 +27,12 @@ export const serve = defineCommand({
       otherwise: "./berth-data",
       completion: "folder",
     },
-    config: { type: "text", value: "FILE", summary: "settings in YAML", completion: "file" },
+    config: {
+      type: "text",
+      value: "FILE",
+      summary: "settings in YAML, also those that have no flag",
+      completion: "file",
+    },
     open: {
       type: "text",
       value: "pull|push|none",

@@ -1,5 +1,6 @@
 import { createSocket } from "node:dgram";
 import { connect, isIPv6 } from "node:net";
+import { isLoopback } from "../../client/transport.ts";
 import { addressesOf } from "../reach/addresses.ts";
 import { asRoot, type Check, type Facts, type Result } from "./checks.ts";
 
@@ -55,9 +56,15 @@ export const portCheck: Check = {
   needs: ["route"],
   run({ port, peer, addresses = [] }: Facts): Result {
     if (peer) return { state: "fine", says: `${port} takes connections` };
+    const says = `nothing listens on port ${port} of ${addresses.join(", ")}`;
+    const own = addresses.every(isLoopback) ? addresses[0] : undefined;
+    if (own !== undefined) {
+      const mend = `berth serve --listen ${isIPv6(own) ? `[${own}]` : own}:${port}`;
+      return { state: "wrong", says, mend, hint: "where its berth-data is, or with --data" };
+    }
     return {
       state: "wrong",
-      says: `nothing listens on port ${port} of ${addresses.join(", ")}`,
+      says,
       mend: `berth serve --listen 0.0.0.0:${port}`,
       hint: "on the server",
     };

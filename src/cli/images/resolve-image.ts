@@ -32,7 +32,7 @@ export function resolveImage(images: readonly LocalImage[], text: string): Resol
   }
   if (image) return { image };
   const shown = named ? familiarReference(withDefaultTag(named)) : text;
-  throw new RegistryError("MANIFEST_UNKNOWN", `no such image: ${shown}`);
+  throw new RegistryError("MANIFEST_UNKNOWN", `no such image: ${shown}, see berth image ls`);
 }
 
 /** A reference, if docker would read the text as one: IDs are not. */

@@ -33,10 +33,16 @@ export async function recognizeSource(text: string, cwd: string): Promise<Source
   if (found?.isDirectory()) {
     if (await isThere(join(path, "index.json"))) return { kind: "layout", path };
     if (await isRegistryFolder(path)) return { kind: "registry-folder", path };
+    if (await isThere(join(path, "metadata.db"))) {
+      throw new RegistryError(
+        "NAME_UNKNOWN",
+        `the folder ${path} is the data of a Berth: export what is wanted of it (berth export --data) and import the archive`,
+      );
+    }
     throw new RegistryError(
       "NAME_UNKNOWN",
       `the folder ${path} is neither the data of a CNCF registry (docker/registry/v2/repositories) nor an OCI image ` +
-        "layout (index.json)",
+        "layout (index.json): name the folder in which one of these stands",
     );
   }
   if (found) return { kind: "archive", path };

@@ -103,7 +103,10 @@ async function readMark(target: string): Promise<string | undefined> {
  */
 export async function listPoints(target: string): Promise<readonly ListedPoint[]> {
   if ((await readMark(target)) === undefined) {
-    throw new RegistryError("NAME_UNKNOWN", `there are no backups in ${target}: it has no ${markName}`);
+    const entries = await readdir(target).catch(orNothing([]));
+    const isStore = entries.some((name) => name === "metadata.db");
+    const found = isStore ? "it is a data folder, which goes behind --data" : `it has no ${markName}`;
+    throw new RegistryError("NAME_UNKNOWN", `there are no backups in ${target}: ${found}`);
   }
   const names = (await readdir(join(target, pointsName)).catch(orNothing([]))).filter(isPointName);
   names.sort(byTime);

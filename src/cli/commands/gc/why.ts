@@ -10,6 +10,12 @@ export const gcWhy = defineCommand({
   operands: { registry: registryOperand, digest: { value: "DIGEST" } },
   flags: managementFlags,
   description: "Exit code 1 when the registry has neither a manifest nor a blob of this digest.",
+  examples: [
+    {
+      line: "berth gc why localhost:5000 $(berth digest localhost:5000/team/ui:1.0)",
+      does: "what keeps this image",
+    },
+  ],
   run: (context) =>
     withManagement(context, async ({ ask }) => {
       const { flags, operands, stdout } = context;

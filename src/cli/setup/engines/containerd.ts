@@ -3,7 +3,7 @@ import { quote } from "../../../oci/errors.ts";
 import { UsageError } from "../../command.ts";
 import { hasProgram, type Machine } from "../machine.ts";
 import { changeFile, joinParts, type PartOfPlan, type Target } from "../plan.ts";
-import { certificatesIn, type Engine, outlookByFiles } from "./engine.ts";
+import { certificatesIn, type Engine, isOnLoopback, outlookByFiles } from "./engine.ts";
 import { parseToml, type TomlEntry, type TomlTable, tomlAt, tomlTexts, withEntries } from "./toml.ts";
 
 const settingsFile = "/etc/containerd/config.toml";
@@ -52,6 +52,8 @@ export const containerd: Engine = {
     const host = hosts && hostIn(hosts, target, served.scheme);
     if (served.scheme === "http" && host)
       return { kind: "works", because: `${file} allows plain HTTP with it` };
+    if (served.scheme === "http" && hosts === undefined && isOnLoopback(target))
+      return { kind: "works", because: "containerd takes plain HTTP from this machine" };
     if (host?.table.skip_verify === true)
       return { kind: "works", because: `${file} says skip_verify, so that nothing is checked` };
     const authorities = host ? authoritiesOf(file, host.table).map((name) => beside(place, name)) : [];

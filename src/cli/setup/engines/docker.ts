@@ -8,7 +8,14 @@ import {
   settingsFile,
   withInsecureRegistry,
 } from "./docker-settings.ts";
-import { authorityPath, certificatesIn, type Engine, type Outlook, outlookByFiles } from "./engine.ts";
+import {
+  authorityPath,
+  certificatesIn,
+  type Engine,
+  isOnLoopback,
+  type Outlook,
+  outlookByFiles,
+} from "./engine.ts";
 
 const folder = "/etc/docker/certs.d";
 /** What starts docker, and with which flags. */
@@ -66,8 +73,7 @@ export const docker: Engine = {
     const insecure = insecureIn(target, machine);
     if (insecure !== undefined)
       return { kind: "works", because: `${insecure} lists it as insecure, so that nothing is checked` };
-    const isLoopback = /^(?:127\.|localhost$|::1$)/.test(target.host);
-    if (served.scheme === "http" && isLoopback)
+    if (served.scheme === "http" && isOnLoopback(target))
       return { kind: "works", because: "docker takes plain HTTP from this machine" };
     return outlookByFiles("docker", certificatesIn(`${folder}/${target.registry}`, machine), served, machine);
   },

@@ -36,6 +36,11 @@ export interface Engine {
   readonly makeRoom?: string;
 }
 
+/** Whether a registry is of this machine alone, with which docker and containerd speak plain HTTP unasked. */
+export function isOnLoopback({ host }: Target): boolean {
+  return /^(?:127\.|localhost$|::1$)/.test(host);
+}
+
 /** The file of one registry's authority in a folder such as `/etc/docker/certs.d`. */
 export function authorityPath(folder: string, { registry }: Target): string {
   return `${folder}/${registry}/ca.crt`;

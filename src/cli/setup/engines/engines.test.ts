@@ -71,6 +71,18 @@ describe("engines", () => {
     },
   );
 
+  test.each([
+    ["docker", "localhost", "works"],
+    ["docker", "127.0.0.1", "works"],
+    ["containerd", "localhost", "works"],
+    ["containerd", "127.0.0.1", "works"],
+    ["podman", "localhost", "fails"],
+    ["buildkit", "localhost", "fails"],
+  ])("%s without settings and plain HTTP from %s: it %s", async (name, host, kind) => {
+    const own: Target = { registry: `${host}:5000` as RegistryName, host };
+    expect(await engine(name).outlook?.(own, served("http"), machineOf({}))).toMatchObject({ kind });
+  });
+
   test.each(["docker", "containerd", "podman", "buildkit"])(
     "%s that was allowed plain HTTP is said to check nothing, also when it is told of an authority since",
     (name) => {
