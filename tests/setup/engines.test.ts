@@ -229,9 +229,9 @@ describe.skipIf(!isAvailable("ip", "openssl"))("what engines do is what doctor s
     },
   );
 
-  test.skipIf(!isAvailable("buildkitd", "buildctl"))(
-    "a BuildKit of its own pulls and pushes over TLS when setup client told it",
-    async () => {
+  // No package of Debian has it: tried where somebody put it on the PATH.
+  if (isAvailable("buildkitd", "buildctl"))
+    test("a BuildKit of its own pulls and pushes over TLS when setup client told it", async () => {
       const settings = etc("buildkit/buildkitd.toml");
       await mkdir(etc("buildkit"), { recursive: true });
       await writeFile(settings, `# mine\n[registry.'${registry}']\n  mirrors = []\n`);
@@ -264,6 +264,5 @@ describe.skipIf(!isAvailable("ip", "openssl"))("what engines do is what doctor s
       );
       expect({ ...built, stdout: "" }).toMatchObject({ exitCode: 0 });
       expect(await outlook("buildkit")).toEqual(["fine"]);
-    },
-  );
+    });
 });
