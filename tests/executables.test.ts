@@ -50,6 +50,10 @@ describe.skipIf(!isMade)("npm run executables", () => {
     const { exitCode, stderr } = await attempt(berth, ["nothing"]);
     expect(exitCode).toBe(2);
     expect(stderr).toContain('there is no command "nothing"');
+    const tls = join(folder, "tls");
+    expect(await succeed(berth, ["setup", "server", "registry.local", "--out", tls])).toContain(
+      "The authority was made",
+    );
   });
 
   // Only the first process of a container is not ended by a signal that it has no handler for.

@@ -148,6 +148,11 @@ describe("berth export and import", () => {
     });
 
     await withBerth(async (berth) => {
+      await run("export", all, "--since", "two.tar", "-o", "three.tar");
+      const empty = await importInto(berth, "three.tar", "--repository", "team/app");
+      expect(empty.result.faults[0]?.message).toMatch(
+        /there is no repository team\/app .*import that one first$/,
+      );
       const early = await importInto(berth, "two.tar", "--repository", "team/app");
       expect(early.exitCode).toBe(1);
       const said = early.result.faults.map(({ message }: { readonly message: string }) => message).join("\n");

@@ -78,7 +78,7 @@ function sourceOf({ destination, target }: RepositoryRun, from: SourceRepository
 }
 
 function explained({ past }: SourceRepository, error: unknown): unknown {
-  const isMissing = isRegistryError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN");
+  const isMissing = isRegistryError(error, "MANIFEST_UNKNOWN", "BLOB_UNKNOWN", "NAME_UNKNOWN");
   if (!past?.isIncremental || !isMissing) return error;
   return new RegistryError(
     error.code,
