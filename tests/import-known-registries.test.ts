@@ -126,7 +126,7 @@ test("import takes everything from a Harbor as its administrator, and what is na
   const unnamed = await importAs(robot, host);
   expect(unnamed).toMatchObject({ exitCode: 1, there: {} });
   expect(unnamed.stderr).toMatch(
-    /does not list its repositories \(.*unauthorized to list catalog.*: name them with --repository/,
+    /does not list its repositories \(.*unauthorized to list catalog.*: name them one by one, such as/,
   );
   const list = join(folder, "list");
   await writeFile(list, `${repositories.join("\n")}\n`);

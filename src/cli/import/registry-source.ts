@@ -65,7 +65,7 @@ async function* namesOf(
     throw new RegistryError(
       error.code,
       `${client.registry} does not list its repositories (${error instanceof Error ? error.message : error}): name ` +
-        "them with --repository, or in a file with --repositories",
+        `them one by one, such as ${client.registry}/team/app, for berth import also in a file with --repositories`,
       { cause: error },
     );
   }
