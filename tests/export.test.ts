@@ -274,6 +274,7 @@ describe("berth export and import", () => {
     for (const [args, exitCode, message] of [
       [[`${source.host}/team/app`], 2, "use --output"],
       [[source.host, "-o", "x.tar"], 2, "is no repository of a registry"],
+      [[`${source.host}/team/app`, "-o", folder], 2, "is a folder: name a file"],
       [["team/**", "-o", "x.tar"], 2, 'berth: "team/**" names no registry: put it before'],
       [[`${source.host}/nobody/here`, "-o", "x.tar"], 1, "nobody/here"],
       [[`${source.host}/nobody/*`, "-o", "x.tar"], 1, "nothing to export"],

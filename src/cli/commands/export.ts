@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { resolve } from "node:path";
 import { openArchive } from "../../layout/archive/open.ts";
 import { quote, RegistryError } from "../../oci/errors.ts";
@@ -62,6 +63,8 @@ the repositories of a data folder are written, whether its server runs or not.`,
   async run(context) {
     const { flags, operands, cwd, signal } = context;
     if (flags.output === undefined) throw new UsageError("there is no archive to write: use --output");
+    const existing = await stat(resolve(cwd, flags.output)).catch(() => undefined); // writing says what else is wrong
+    if (existing?.isDirectory()) throw new UsageError(`--output ${flags.output} is a folder: name a file`);
     if (flags.since !== undefined && resolve(cwd, flags.since) === resolve(cwd, flags.output)) {
       throw new UsageError(
         `--output would replace ${flags.since}, which has to be imported before what changed since: name another file`,
