@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cp, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { loadSettings } from "../src/server/settings.ts";
+import { loadSettings } from "../src/server/settings/settings.ts";
 import { makeCertificate } from "./fixtures/certificates.ts";
 import { type DockerEngine, startDockerEngine } from "./fixtures/docker-engine.ts";
 import { buildBerthImage } from "./fixtures/executables.ts";

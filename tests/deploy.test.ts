@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { userId } from "../deploy/image/root-files.ts";
-import { loadSettings } from "../src/server/settings.ts";
+import { loadSettings } from "../src/server/settings/settings.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";

@@ -1,8 +1,8 @@
 import type { Surroundings } from "./command.ts";
+import { type Typed, type TypedText, typeKeys } from "./completion/typed-lines.ts";
 import { describeFailure, Interruption } from "./failures.ts";
 import { printError } from "./output/messages.ts";
 import type { Input, Output, ReadLineOptions } from "./terminal.ts";
-import { type Typed, type TypedText, typeKeys } from "./typed-lines.ts";
 
 /** Runs a command in the surroundings that this process has: signals and an output that takes no more abort it. */
 export async function runInProcess(run: (surroundings: Surroundings) => Promise<number>): Promise<number> {

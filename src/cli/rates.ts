@@ -1,5 +1,5 @@
 import { quote } from "../oci/errors.ts";
-import { sizeSetting } from "../server/sizes.ts";
+import { sizeSetting } from "../server/settings/sizes.ts";
 import { UsageError } from "./command.ts";
 
 /** The flag that holds reading back. */

@@ -40,8 +40,8 @@ async function printCompletions(
   words: readonly string[],
   { stdout, env }: Surroundings,
 ): Promise<number> {
-  const { complete } = await import("./completion.ts");
-  const { namesAtHand } = await import("./completion-names.ts");
+  const { complete } = await import("./completion/completion.ts");
+  const { namesAtHand } = await import("./completion/names.ts");
   const completed = await complete(table, words, namesAtHand({ env }));
   const lines =
     typeof completed === "string"

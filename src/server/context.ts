@@ -1,5 +1,5 @@
 import type { Registry } from "../registry/registry.ts";
-import type { LatestFallback } from "./latest-fallback.ts";
+import type { LatestFallback } from "./distribution/latest-fallback.ts";
 
 /** Seconds after which a connection on which nothing moves is ended. */
 export const idleSeconds = 120;

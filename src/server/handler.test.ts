@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { createMemoryRegistry } from "../registry/memory.ts";
+import { openGate } from "./access/gate.ts";
 import { idleSeconds } from "./context.ts";
-import { openGate } from "./gate.ts";
 import { createHandler } from "./handler.ts";
 import { createLog } from "./log.ts";
 import { createMetrics } from "./metrics.ts";

@@ -1,16 +1,16 @@
 import { isRegistryError, RegistryError } from "../oci/errors.ts";
+import type { Entry, Gate } from "./access/gate.ts";
 import type { Api } from "./api/app.ts";
 import { type Connection, type Context, idleSeconds } from "./context.ts";
-import { handleRoute } from "./distribution.ts";
-import type { Forwarding } from "./forwarding.ts";
-import type { Entry, Gate } from "./gate.ts";
-import type { LatestFallback } from "./latest-fallback.ts";
+import { handleRoute } from "./distribution/distribution.ts";
+import type { LatestFallback } from "./distribution/latest-fallback.ts";
+import { createSlowReaders } from "./distribution/slow-readers.ts";
+import { takeRest } from "./distribution/unread-bodies.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Forwarding } from "./network/forwarding.ts";
 import { errorResponse, jsonResponse } from "./responses.ts";
 import { parseRoute, type Route } from "./routes.ts";
-import { createSlowReaders } from "./slow-readers.ts";
-import { takeRest } from "./unread-bodies.ts";
 
 /** What answers what is neither of the two APIs: health, metrics, tokens; by path. */
 export type Pages = Readonly<Record<string, Page>>;

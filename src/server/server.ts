@@ -3,29 +3,29 @@ import { lockFolder } from "../store/lock.ts";
 import { openStore, type Store } from "../store/store.ts";
 import { createTagging, type Tagging } from "../tagging/policies.ts";
 import { findRuleFaults } from "../tagging/rule-faults.ts";
-import type { Access } from "./access.ts";
-import { accessModeOf } from "./access-mode.ts";
+import type { Access } from "./access/access.ts";
+import { accessModeOf } from "./access/access-mode.ts";
+import { type Announce, ensureAdministrator } from "./access/first-administrator.ts";
+import { type Gate, openGate } from "./access/gate.ts";
 import type { Api } from "./api/app.ts";
 import type { ApiParts } from "./api/compose.ts";
 import type { Authorize } from "./api/operations.ts";
-import { createChangeFeed } from "./change-feed.ts";
-import { createCollecting, keepingOf } from "./collection.ts";
 import type { CollectionFigures } from "./collection-metrics.ts";
-import { allowOrigins } from "./cors.ts";
-import { type Announce, ensureAdministrator } from "./first-administrator.ts";
-import { createForwarding, type Forwarding } from "./forwarding.ts";
-import { type Gate, openGate } from "./gate.ts";
+import { createLatestFallback } from "./distribution/latest-fallback.ts";
 import { createHandler, type Pages } from "./handler.ts";
-import { createLatestFallback } from "./latest-fallback.ts";
-import { listen, requireListening } from "./listen.ts";
 import { createLog, type Log } from "./log.ts";
-import { startAnnouncing } from "./mdns.ts";
 import { createMetrics, metricsContentType, renderMetrics, type Snapshot } from "./metrics.ts";
-import type { Settings } from "./settings.ts";
+import { allowOrigins } from "./network/cors.ts";
+import { createForwarding, type Forwarding } from "./network/forwarding.ts";
+import { listen, requireListening } from "./network/listen.ts";
+import { startAnnouncing } from "./network/mdns.ts";
+import type { Settings } from "./settings/settings.ts";
 import type { Starting } from "./tls/first-order.ts";
 import { authorityPages, prepareTls, startRenewal } from "./tls/renewal.ts";
-import { startVerifying } from "./verifying.ts";
-import { createVersionIndexing } from "./version-indexing.ts";
+import { createChangeFeed } from "./upkeep/change-feed.ts";
+import { createCollecting, keepingOf } from "./upkeep/collection.ts";
+import { startVerifying } from "./upkeep/verifying.ts";
+import { createVersionIndexing } from "./upkeep/version-indexing.ts";
 
 /** A server that listens, in one process or several. */
 export interface RunningServer {
@@ -198,7 +198,7 @@ async function openAccess(
   const registry = quotas.length > 0 ? limitStorage(store.registry, quotas, store.metadata) : store.registry;
   if (mode.kind === "open") return { gate: openGate(registry) };
   if (announce) await ensureAdministrator(store.metadata.access, settings, process.env, announce);
-  const { composeAccess } = await import("./access.ts");
+  const { composeAccess } = await import("./access/access.ts");
   const access = await composeAccess({
     registry,
     metadata: store.metadata,

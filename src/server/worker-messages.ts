@@ -1,5 +1,5 @@
 import type { Snapshot } from "./metrics.ts";
-import type { Settings } from "./settings.ts";
+import type { Settings } from "./settings/settings.ts";
 
 /** What a worker process is told when it starts, as JSON in `BERTH_WORKER`. */
 export interface WorkerOrder {

@@ -1,7 +1,7 @@
 // The program of one worker process; workers.ts starts it.
 import type { Snapshot } from "./metrics.ts";
 import { startServer } from "./server.ts";
-import { SettingsError } from "./settings.ts";
+import { SettingsError } from "./settings/settings.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";
 
 void run(JSON.parse(process.env.BERTH_WORKER ?? "{}") as WorkerOrder); // safe: the supervisor wrote it

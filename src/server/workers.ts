@@ -1,13 +1,13 @@
 import { extname, join } from "node:path";
 import { lockFolder } from "../store/lock.ts";
 import { openSqliteMetadata } from "../store/metadata/sqlite/sqlite.ts";
-import { accessModeOf } from "./access-mode.ts";
-import { type Announce, ensureAdministrator } from "./first-administrator.ts";
-import { requireListening } from "./listen.ts";
+import { accessModeOf } from "./access/access-mode.ts";
+import { type Announce, ensureAdministrator } from "./access/first-administrator.ts";
 import { createLog } from "./log.ts";
 import type { Snapshot } from "./metrics.ts";
+import { requireListening } from "./network/listen.ts";
 import type { RunningServer } from "./server.ts";
-import { type Settings, SettingsError } from "./settings.ts";
+import { type Settings, SettingsError } from "./settings/settings.ts";
 import type { Starting } from "./tls/first-order.ts";
 import { prepareTls } from "./tls/renewal.ts";
 import type { WorkerMessage, WorkerOrder } from "./worker-messages.ts";

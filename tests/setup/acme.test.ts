@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "
 import { existsSync } from "node:fs";
 import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { readServerCertificate } from "../../src/server/certificates.ts";
+import { readServerCertificate } from "../../src/server/tls/certificate-files.ts";
 import { waitForFirst } from "../../src/server/tls/first-order.ts";
 import { setUpLocalTls } from "../../src/server/tls/local-authority.ts";
 import { parseTlsNames } from "../../src/server/tls/names.ts";

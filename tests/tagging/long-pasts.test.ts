@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { parseRepositoryName } from "../../src/oci/names.ts";
 import { createApi } from "../../src/server/api/app.ts";
 import { createEventOperations } from "../../src/server/api/events.ts";
-import { createChangeFeed } from "../../src/server/change-feed.ts";
+import { createChangeFeed } from "../../src/server/upkeep/change-feed.ts";
 import type { Change, ChangeQuery } from "../../src/store/metadata/tags.ts";
 
 /** A past of so many changes, of which a reader may see the last alone. */

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { connect } from "node:net";
 import { createApi } from "../../src/server/api/app.ts";
 import { createEventOperations } from "../../src/server/api/events.ts";
-import { createChangeFeed } from "../../src/server/change-feed.ts";
+import { createChangeFeed } from "../../src/server/upkeep/change-feed.ts";
 import { freshRepository, openTaggingStore, type TaggingStore } from "../fixtures/tagging-store.ts";
 
 setDefaultTimeout(60_000);

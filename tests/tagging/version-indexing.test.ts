@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { RepositoryName, Tag } from "../../src/oci/names.ts";
-import { createVersionIndexing } from "../../src/server/version-indexing.ts";
+import { createVersionIndexing } from "../../src/server/upkeep/version-indexing.ts";
 import { writeStoredRules } from "../../src/tagging/policies.ts";
 import { tagRule } from "../../src/tagging/rules.ts";
 import {

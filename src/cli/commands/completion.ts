@@ -1,5 +1,5 @@
 import { defineCommand } from "../command.ts";
-import { completionScripts, shells } from "../completion-scripts.ts";
+import { completionScripts, shells } from "../completion/scripts.ts";
 
 /** `berth completion SHELL`. */
 export const completion = defineCommand({

@@ -3,7 +3,7 @@ import type { Platform } from "../../oci/descriptors.ts";
 import { defaultTag, withDefaultTag } from "../../oci/references.ts";
 import type { CopyResult } from "../../registry/copy.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
-import { imagesFlag } from "../local-images.ts";
+import { imagesFlag } from "../locations/local-images.ts";
 import {
   type ArchiveLocation,
   formatLocation,
@@ -13,16 +13,16 @@ import {
   locationsHelp,
   type PlaceLocation,
   parseLocation,
-} from "../locations.ts";
-import { type OpenedSource, openDestination, openSource } from "../open-locations.ts";
-import { parsePlatform } from "../operands.ts";
+} from "../locations/locations.ts";
+import { type OpenedSource, openDestination, openSource } from "../locations/open-locations.ts";
+import { parsePlatform } from "../locations/operands.ts";
+import { type Remotes, registryFlags, withRemotes } from "../locations/registries.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../locations/transfers.ts";
+import { writeToArchive } from "../locations/write-archives.ts";
+import { atFlag, referenceAt } from "../management/tags.ts";
 import { writeJson } from "../output/json.ts";
 import { copyWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
-import { type Remotes, registryFlags, withRemotes } from "../registries.ts";
-import { atFlag, referenceAt } from "../tags.ts";
-import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
-import { writeToArchive } from "../write-archives.ts";
 
 const operands = {
   source: { value: "SOURCE", completion: "reference" },

@@ -2,12 +2,12 @@ import { defineCommand } from "../command.ts";
 import { compareConfigs, compareFiles, compareLayers } from "../diff/changes.ts";
 import { formatDiff, plainDiff } from "../diff/printing.ts";
 import { openSide, readFiles } from "../diff/sides.ts";
-import { imagesFlag } from "../local-images.ts";
-import { locationsHelp } from "../locations.ts";
-import { parsePlatform } from "../operands.ts";
+import { imagesFlag } from "../locations/local-images.ts";
+import { locationsHelp } from "../locations/locations.ts";
+import { parsePlatform } from "../locations/operands.ts";
+import { registryFlags, withRemotes } from "../locations/registries.ts";
 import { coloursFor } from "../output/colours.ts";
 import { writeJson } from "../output/json.ts";
-import { registryFlags, withRemotes } from "../registries.ts";
 
 /** `berth diff`. */
 export const diff = defineCommand({

@@ -10,11 +10,11 @@ import { engineChecks, ownSettingsCheck } from "../doctor/engines.ts";
 import { nameCheck, portCheck, routeCheck } from "../doctor/network.ts";
 import { authorityCheck, certificateCheck, clockCheck, tlsCheck } from "../doctor/security.ts";
 import { apiCheck, diskCheck, loginCheck, pullCheck, pushCheck } from "../doctor/use.ts";
-import { parseRegistry } from "../operands.ts";
+import { parseRegistry } from "../locations/operands.ts";
+import { loginOptions } from "../locations/registries.ts";
 import { describeFindings } from "../output/doctor.ts";
 import { writeJson } from "../output/json.ts";
 import { hostOf } from "../reach/addresses.ts";
-import { loginOptions } from "../registries.ts";
 import { openMachine } from "../setup/machine.ts";
 
 const checks = [

@@ -14,10 +14,10 @@ import { type WrittenExport, writeExport } from "../export/write.ts";
 import { describeFailure } from "../failures.ts";
 import { recognizeSource, type SourceKind } from "../import/open-source.ts";
 import { parseWanted } from "../import/wanted.ts";
+import { registryFlags, withRemotes } from "../locations/registries.ts";
 import { writeJson } from "../output/json.ts";
 import { printWarning } from "../output/messages.ts";
 import { counted, formatSize } from "../output/units.ts";
-import { registryFlags, withRemotes } from "../registries.ts";
 
 const operands = {
   repositories: { value: "[REGISTRY/]REPOSITORY", multiple: true, completion: "reference" },

@@ -12,10 +12,10 @@ import { importAll } from "../import/run.ts";
 import type { NamedSource } from "../import/source.ts";
 import { refuseOverlap, withStoreDestination } from "../import/store-destination.ts";
 import { parseList, parseWanted } from "../import/wanted.ts";
-import { parseRegistry } from "../operands.ts";
+import { parseRegistry } from "../locations/operands.ts";
+import { type Remotes, registryFlags, withRemotes } from "../locations/registries.ts";
 import { createImportPrinter } from "../output/import.ts";
 import { printWarning } from "../output/messages.ts";
-import { type Remotes, registryFlags, withRemotes } from "../registries.ts";
 
 const operands = { sources: { value: "SOURCE", multiple: true, completion: "registry" } } as const;
 const flags = {

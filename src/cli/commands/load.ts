@@ -16,10 +16,10 @@ import { type Context, defineCommand, UsageError } from "../command.ts";
 import { referenceOf } from "../images/filters.ts";
 import { openInPlace } from "../images/open-in-place.ts";
 import { platformsAtHand } from "../images/platforms-at-hand.ts";
-import { imagesFlag, openLocalImages } from "../local-images.ts";
+import { imagesFlag, openLocalImages } from "../locations/local-images.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../locations/transfers.ts";
 import { writeJson } from "../output/json.ts";
 import { copyWords } from "../output/progress/words.ts";
-import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
 
 const flags = {
   input: {

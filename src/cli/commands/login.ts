@@ -2,11 +2,11 @@ import type { CredentialSource, Credentials } from "../../client/credentials.ts"
 import { dockerCredentials, type LoginPlace, storeLogin } from "../../client/docker-credentials.ts";
 import { isRegistryError, RegistryError } from "../../oci/errors.ts";
 import { type Context, defineCommand, UsageError } from "../command.ts";
-import { parseRegistry, type TypedRegistry } from "../operands.ts";
+import { parseRegistry, type TypedRegistry } from "../locations/operands.ts";
+import { loginOptions, registryFlags, withRemotes } from "../locations/registries.ts";
 import { writeJson } from "../output/json.ts";
 import { printError, printWarning } from "../output/messages.ts";
 import { logInAsWorkload, logInByDevice } from "../provider-login.ts";
-import { loginOptions, registryFlags, withRemotes } from "../registries.ts";
 
 const operands = { server: { value: "SERVER", optional: true, completion: "registry" } } as const;
 const flags = {

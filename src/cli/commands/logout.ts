@@ -1,9 +1,9 @@
 import { eraseLogin, type LoginPlace } from "../../client/docker-credentials.ts";
 import { defineCommand } from "../command.ts";
-import { parseRegistry } from "../operands.ts";
+import { parseRegistry } from "../locations/operands.ts";
+import { loginOptions } from "../locations/registries.ts";
 import { writeJson } from "../output/json.ts";
 import { printWarning } from "../output/messages.ts";
-import { loginOptions } from "../registries.ts";
 
 /** `berth logout`. */
 export const logout = defineCommand({

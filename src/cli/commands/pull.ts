@@ -14,15 +14,15 @@ import type { CopyResult } from "../../registry/copy.ts";
 import { findPlatform, missingPlatform } from "../../registry/platforms.ts";
 import type { Registry, StoredManifest } from "../../registry/registry.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../command.ts";
-import { imagesFlag, openLocalImages } from "../local-images.ts";
-import { parsePlatform, parseRepository } from "../operands.ts";
+import { imagesFlag, openLocalImages } from "../locations/local-images.ts";
+import { parsePlatform, parseRepository } from "../locations/operands.ts";
+import { registryFlags, withRemotes } from "../locations/registries.ts";
+import { getManifestOf } from "../locations/remote-manifests.ts";
+import { afterTransferInterruption, platformsIn, transfer, transferFlags } from "../locations/transfers.ts";
+import { atFlag, referenceAt } from "../management/tags.ts";
 import { writeJson } from "../output/json.ts";
 import { pullWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
-import { registryFlags, withRemotes } from "../registries.ts";
-import { getManifestOf } from "../remote-manifests.ts";
-import { atFlag, referenceAt } from "../tags.ts";
-import { afterTransferInterruption, platformsIn, transfer, transferFlags } from "../transfers.ts";
 
 const operands = { name: { value: "NAME[:TAG|@DIGEST]", completion: "reference" } } as const;
 const flags = {

@@ -10,14 +10,14 @@ import {
 } from "../../oci/references.ts";
 import type { Registry } from "../../registry/registry.ts";
 import { type Context, defineCommand, parseTyped } from "../command.ts";
-import { imagesFlag, openLocalImages } from "../local-images.ts";
-import { mountSources } from "../mount-sources.ts";
-import { parsePlatform, parseRepository } from "../operands.ts";
+import { imagesFlag, openLocalImages } from "../locations/local-images.ts";
+import { mountSources } from "../locations/mount-sources.ts";
+import { parsePlatform, parseRepository } from "../locations/operands.ts";
+import { registryFlags, withRemotes } from "../locations/registries.ts";
+import { afterTransferInterruption, transfer, transferFlags } from "../locations/transfers.ts";
 import { writeJson } from "../output/json.ts";
 import { pushWords } from "../output/progress/words.ts";
 import { allItems } from "../pages.ts";
-import { registryFlags, withRemotes } from "../registries.ts";
-import { afterTransferInterruption, transfer, transferFlags } from "../transfers.ts";
 
 const operands = { name: { value: "NAME[:TAG]", completion: "image" } } as const;
 const flags = {

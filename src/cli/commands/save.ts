@@ -3,8 +3,8 @@ import { archiveOf, dockerArchiveOf, type ImageToSave, writeArchive } from "../.
 import { type Context, defineCommand, UsageError } from "../command.ts";
 import { imagesToSave } from "../images/images-to-save.ts";
 import { readImages } from "../images/read-images.ts";
-import { imagesFlag } from "../local-images.ts";
-import { parsePlatform } from "../operands.ts";
+import { imagesFlag } from "../locations/local-images.ts";
+import { parsePlatform } from "../locations/operands.ts";
 import { writeJson } from "../output/json.ts";
 
 const operands = { images: { value: "IMAGE", multiple: true, completion: "image" } } as const;

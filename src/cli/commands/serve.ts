@@ -1,11 +1,11 @@
 import type { X509Certificate } from "node:crypto";
 import { availableParallelism } from "node:os";
-import { writeAddress } from "../../server/address-file.ts";
-import { nameFault, namesOf, readServerCertificate } from "../../server/certificates.ts";
-import type { Announce } from "../../server/first-administrator.ts";
-import { reachableAddresses } from "../../server/own-addresses.ts";
+import type { Announce } from "../../server/access/first-administrator.ts";
+import { writeAddress } from "../../server/network/address-file.ts";
+import { reachableAddresses } from "../../server/network/own-addresses.ts";
 import { type RunningServer, startServer } from "../../server/server.ts";
-import { loadSettings, type Settings, SettingsError } from "../../server/settings.ts";
+import { loadSettings, type Settings, SettingsError } from "../../server/settings/settings.ts";
+import { nameFault, namesOf, readServerCertificate } from "../../server/tls/certificate-files.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import type { Starting } from "../../server/tls/first-order.ts";
 import { readKeptTls } from "../../server/tls/kept-tls.ts";

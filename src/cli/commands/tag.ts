@@ -3,7 +3,7 @@ import { defaultTag, familiarReference, parseReference } from "../../oci/referen
 import { defineCommand, parseTyped, UsageError } from "../command.ts";
 import { readImages } from "../images/read-images.ts";
 import { isNamed, resolveImage } from "../images/resolve-image.ts";
-import { imagesFlag } from "../local-images.ts";
+import { imagesFlag } from "../locations/local-images.ts";
 import { writeJson } from "../output/json.ts";
 
 /** `berth tag`. */

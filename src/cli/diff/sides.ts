@@ -10,11 +10,11 @@ import type { ImageConfig } from "../images/image-config.ts";
 import { readConfig } from "../images/local-image.ts";
 import { readImages } from "../images/read-images.ts";
 import { resolveImage } from "../images/resolve-image.ts";
-import type { imagesFlag } from "../local-images.ts";
-import { parseLocation } from "../locations.ts";
-import { openSource } from "../open-locations.ts";
-import type { Remotes } from "../registries.ts";
-import { getManifestFor } from "../remote-manifests.ts";
+import type { imagesFlag } from "../locations/local-images.ts";
+import { parseLocation } from "../locations/locations.ts";
+import { openSource } from "../locations/open-locations.ts";
+import type { Remotes } from "../locations/registries.ts";
+import { getManifestFor } from "../locations/remote-manifests.ts";
 import type { Layer } from "./changes.ts";
 
 /** One of two images that are compared. */

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { createTransport } from "#transport";
 import { TransportError } from "../../client/transport.ts";
-import { nameFault } from "../../server/certificates.ts";
+import { nameFault } from "../../server/tls/certificate-files.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { type Peer, shakeHands } from "../reach/handshake.ts";
 import { type AuthorityFile, authoritiesFor, systemAuthorities } from "../setup/authorities.ts";

@@ -4,7 +4,7 @@ import { isRegistryError } from "../../oci/errors.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import type { Metadata } from "../../store/metadata/metadata.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
-import { managementOf } from "../management.ts";
+import { managementOf } from "../management/management.ts";
 import { changeSchema, toPast } from "./document.ts";
 
 /** What happened to the tags of a repository. */

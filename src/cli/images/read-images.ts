@@ -1,6 +1,6 @@
 import { hostPlatform, type Layout } from "../../layout/index.ts";
 import type { Context, Surroundings } from "../command.ts";
-import { type imagesFlag, openLocalImages } from "../local-images.ts";
+import { type imagesFlag, openLocalImages } from "../locations/local-images.ts";
 import { type LocalImage, readLocalImages } from "./local-image.ts";
 
 type ImagesContext = Surroundings & Pick<Context<typeof imagesFlag>, "flags">;

@@ -6,8 +6,8 @@ import { parseRepositoryPattern, type RepositoryPattern } from "../../oci/reposi
 import { errorCode } from "../../registry/files/durable.ts";
 import type { Surroundings } from "../command.ts";
 import { parseTyped, UsageError } from "../command.ts";
-import { parseRegistry, type TypedRegistry } from "../operands.ts";
-import type { Remotes } from "../registries.ts";
+import { parseRegistry, type TypedRegistry } from "../locations/operands.ts";
+import type { Remotes } from "../locations/registries.ts";
 import { folderSource } from "./folder-source.ts";
 import { archiveSource, layoutSource } from "./layout-source.ts";
 import { registrySource } from "./registry-source.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Client } from "../../client/client.ts";
 import { parseTag } from "../../oci/names.ts";
 import type { PastChange } from "../../store/metadata/tags.ts";
-import { managementOf } from "../management.ts";
+import { managementOf } from "../management/management.ts";
 import type { Conflict, ImportDestination } from "./destination.ts";
 
 const answer = z.object({ conflicts: z.array(z.object({ tag: z.string(), reason: z.string() })) });

@@ -1,4 +1,4 @@
-import type { PlanAnswer, RunAnswer, StatusAnswer, WhyAnswer } from "../collection-answers.ts";
+import type { PlanAnswer, RunAnswer, StatusAnswer, WhyAnswer } from "../management/collection-answers.ts";
 import { formatTable } from "./tables.ts";
 import { counted, formatAge, formatSize } from "./units.ts";
 

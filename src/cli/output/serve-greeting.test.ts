@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { loadSettings } from "../../server/settings.ts";
+import { loadSettings } from "../../server/settings/settings.ts";
 import { tlsNames } from "../../server/tls/names.ts";
 import { firstAccount, greeting, type StartedServer } from "./serve-greeting.ts";
 

@@ -1,8 +1,8 @@
 import { isIP } from "node:net";
 import { resolve } from "node:path";
-import { fromThisMachine } from "../../server/address-file.ts";
-import type { FirstAdministrator } from "../../server/first-administrator.ts";
-import { isLoopback, type Settings } from "../../server/settings.ts";
+import type { FirstAdministrator } from "../../server/access/first-administrator.ts";
+import { fromThisMachine } from "../../server/network/address-file.ts";
+import { isLoopback, type Settings } from "../../server/settings/settings.ts";
 import { type TlsNames, tlsNames } from "../../server/tls/names.ts";
 import { authorityFile } from "../../server/tls/settings.ts";
 import { addressesOrBlank, clientCommand, commandLine, registryAt } from "./server-commands.ts";

@@ -1,4 +1,4 @@
-import { ownAddresses } from "../../server/own-addresses.ts";
+import { ownAddresses } from "../../server/network/own-addresses.ts";
 
 const waitMs = 2000;
 /** One question may get lost. */

@@ -2,7 +2,7 @@ import { X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createTransport } from "#transport";
 import { quote, RegistryError } from "../../oci/errors.ts";
-import { nameFault } from "../../server/certificates.ts";
+import { nameFault } from "../../server/tls/certificate-files.ts";
 import { fingerprintOf } from "../../server/tls/certificates.ts";
 import { authorityPath } from "../../server/tls/renewal.ts";
 import { UsageError } from "../command.ts";

@@ -3,8 +3,8 @@ import type { Asker } from "../../access/asker.ts";
 import { requireAdministrator } from "../../access/asker.ts";
 import { mayAdministerRegistry } from "../../access/permissions.ts";
 import type { AccountRow } from "../../store/metadata/access.ts";
-import type { Administration } from "../access.ts";
-import { noAccounts } from "../gate.ts";
+import type { Administration } from "../access/access.ts";
+import { noAccounts } from "../access/gate.ts";
 import { type Call, type Operation, operation } from "./operations.ts";
 import { pageQuery } from "./schemas.ts";
 

@@ -1,8 +1,8 @@
 import { Hono } from "hono";
 import manifest from "../../../package.json" with { type: "json" };
 import { RegistryError } from "../../oci/errors.ts";
-import { readBody } from "../bodies.ts";
 import type { Connection } from "../context.ts";
+import { readBody } from "../distribution/bodies.ts";
 import { jsonResponse } from "../responses.ts";
 import { describeOperations } from "./openapi.ts";
 import type { Authorize, Operation } from "./operations.ts";

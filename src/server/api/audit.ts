@@ -2,7 +2,7 @@ import { z } from "zod";
 import { requireAdministrator } from "../../access/asker.ts";
 import { verifyChain } from "../../access/audit-chain.ts";
 import type { AuditRecord } from "../../store/metadata/audit.ts";
-import type { Administration } from "../access.ts";
+import type { Administration } from "../access/access.ts";
 import { askerOf, login } from "./accounts.ts";
 import { type Operation, operation } from "./operations.ts";
 

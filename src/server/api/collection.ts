@@ -5,7 +5,7 @@ import { explain } from "../../store/collection/explanation.ts";
 import { planCollection } from "../../store/collection/plan.ts";
 import { type CollectionHold, type CollectionRun, mostCounted } from "../../store/metadata/collection.ts";
 import type { Store } from "../../store/store.ts";
-import type { Collecting } from "../collection.ts";
+import type { Collecting } from "../upkeep/collection.ts";
 import { type Operation, operation } from "./operations.ts";
 
 const count = z.number().int();

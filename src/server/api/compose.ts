@@ -1,9 +1,9 @@
 import type { Store } from "../../store/store.ts";
 import type { Tagging } from "../../tagging/policies.ts";
-import type { Administration } from "../access.ts";
-import type { ChangeFeed } from "../change-feed.ts";
-import type { Collecting } from "../collection.ts";
-import { noAccounts } from "../gate.ts";
+import type { Administration } from "../access/access.ts";
+import { noAccounts } from "../access/gate.ts";
+import type { ChangeFeed } from "../upkeep/change-feed.ts";
+import type { Collecting } from "../upkeep/collection.ts";
 import { createAccountOperations } from "./accounts.ts";
 import { type Api, createApi } from "./app.ts";
 import { createAuditOperations } from "./audit.ts";

@@ -8,7 +8,7 @@ import {
 } from "../../oci/repository-patterns.ts";
 import type { Metadata } from "../../store/metadata/metadata.ts";
 import type { Change } from "../../store/metadata/tags.ts";
-import type { ChangeFeed } from "../change-feed.ts";
+import type { ChangeFeed } from "../upkeep/change-feed.ts";
 import { type Operation, operation } from "./operations.ts";
 import { parsed, tagName } from "./schemas.ts";
 import { toChangeBody } from "./tags/schemas.ts";

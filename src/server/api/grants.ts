@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { parseSubject, subjectText } from "../../access/grant-administration.ts";
 import { roles } from "../../access/roles.ts";
-import type { Administration } from "../access.ts";
+import type { Administration } from "../access/access.ts";
 import { askerOf, login } from "./accounts.ts";
 import { type Operation, operation } from "./operations.ts";
 import { repositoryPattern } from "./schemas.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { parseLimits } from "../../access/accounts.ts";
 import { actions } from "../../access/roles.ts";
 import type { CredentialRow } from "../../store/metadata/access.ts";
-import type { Administration } from "../access.ts";
+import type { Administration } from "../access/access.ts";
 import { askerOf, login } from "./accounts.ts";
 import { type Operation, operation } from "./operations.ts";
 import { repositoryPattern } from "./schemas.ts";

@@ -5,7 +5,7 @@ import { dirname, join } from "node:path";
 import { getCACertificates } from "node:tls";
 import { z } from "zod";
 import { isRegistryError, quote, RegistryError } from "../../oci/errors.ts";
-import { SettingsError } from "../settings.ts";
+import { SettingsError } from "../settings/settings.ts";
 import { factsOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeTogether } from "./files.ts";
 import { isPair } from "./kept-tls.ts";

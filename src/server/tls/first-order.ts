@@ -1,8 +1,8 @@
 import { setTimeout } from "node:timers/promises";
 import { isRegistryError } from "../../oci/errors.ts";
-import { readServerCertificate } from "../certificates.ts";
-import { SettingsError } from "../settings.ts";
+import { SettingsError } from "../settings/settings.ts";
 import { readKept, renewByAcme } from "./acme.ts";
+import { readServerCertificate } from "./certificate-files.ts";
 import type { AcmeSettings, TlsSettings } from "./settings.ts";
 
 /**

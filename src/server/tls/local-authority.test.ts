@@ -3,8 +3,8 @@ import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { connect } from "node:tls";
-import { readServerCertificate } from "../certificates.ts";
 import { issueCertificate, makeAuthority, makeServerKey } from "./authority.ts";
+import { readServerCertificate } from "./certificate-files.ts";
 import { factsOf, fingerprintOf } from "./certificates.ts";
 import { renewLocalTls, setUpLocalTls } from "./local-authority.ts";
 import { namesOfThisMachine, parseTlsNames, unionOf } from "./names.ts";

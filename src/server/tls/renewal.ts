@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Pages } from "../handler.ts";
 import type { Log } from "../log.ts";
-import type { Settings } from "../settings.ts";
+import type { Settings } from "../settings/settings.ts";
 import type { Starting } from "./first-order.ts";
 import { readKeptTls } from "./kept-tls.ts";
 import { acmeTls, authorityFile, localTls, type TlsSettings } from "./settings.ts";

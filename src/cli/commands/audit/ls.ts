@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineCommand } from "../../command.ts";
 import { parseMoment } from "../../durations.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatTable } from "../../output/tables.ts";
 

@@ -1,8 +1,8 @@
-import { planAnswer, statusAnswer } from "../../collection-answers.ts";
-import { followRun } from "../../collection-runs.ts";
 import { defineCommand } from "../../command.ts";
 import { parseDuration } from "../../durations.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { planAnswer, statusAnswer } from "../../management/collection-answers.ts";
+import { followRun } from "../../management/collection-runs.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { formatLeft, formatPlan, formatRun } from "../../output/collections.ts";
 import { writeJson } from "../../output/json.ts";
 

@@ -1,6 +1,6 @@
-import { statusAnswer } from "../../collection-answers.ts";
 import { defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { statusAnswer } from "../../management/collection-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { formatStatus } from "../../output/collections.ts";
 import { writeJson } from "../../output/json.ts";
 

@@ -1,7 +1,7 @@
 import { parseDigest } from "../../../oci/digests.ts";
-import { whyAnswer } from "../../collection-answers.ts";
 import { defineCommand, parseTyped } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { whyAnswer } from "../../management/collection-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { formatWhy } from "../../output/collections.ts";
 import { writeJson } from "../../output/json.ts";
 

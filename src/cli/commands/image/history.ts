@@ -2,7 +2,7 @@ import { defineCommand } from "../../command.ts";
 import { historyFields, historyHeadings, historyOf } from "../../images/history.ts";
 import { readImages } from "../../images/read-images.ts";
 import { resolveImage } from "../../images/resolve-image.ts";
-import { imagesFlag } from "../../local-images.ts";
+import { imagesFlag } from "../../locations/local-images.ts";
 import { formatAs } from "../../output/docker-format.ts";
 import { writeJson } from "../../output/json.ts";
 

@@ -3,7 +3,7 @@ import { defineCommand } from "../../command.ts";
 import { inspectionOf } from "../../images/inspection.ts";
 import { readImages } from "../../images/read-images.ts";
 import { resolveImage } from "../../images/resolve-image.ts";
-import { imagesFlag } from "../../local-images.ts";
+import { imagesFlag } from "../../locations/local-images.ts";
 import { compileTemplate } from "../../output/go-template/template.ts";
 import { writeJson } from "../../output/json.ts";
 import { printError } from "../../output/messages.ts";

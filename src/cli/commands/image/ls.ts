@@ -3,7 +3,7 @@ import { selectImages } from "../../images/filters.ts";
 import { createdMs } from "../../images/local-image.ts";
 import { readImages } from "../../images/read-images.ts";
 import { type ImageRow, rowFields, rowHeadings, rowsOf } from "../../images/rows.ts";
-import { imagesFlag } from "../../local-images.ts";
+import { imagesFlag } from "../../locations/local-images.ts";
 import { formatAs } from "../../output/docker-format.ts";
 import { writeJson } from "../../output/json.ts";
 

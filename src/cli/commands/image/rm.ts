@@ -4,7 +4,7 @@ import { type Context, defineCommand } from "../../command.ts";
 import { readImages } from "../../images/read-images.ts";
 import { planRemoval } from "../../images/removal.ts";
 import { resolveImage } from "../../images/resolve-image.ts";
-import { imagesFlag } from "../../local-images.ts";
+import { imagesFlag } from "../../locations/local-images.ts";
 import { writeJson } from "../../output/json.ts";
 import { printError } from "../../output/messages.ts";
 

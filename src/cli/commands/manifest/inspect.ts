@@ -1,10 +1,10 @@
 import { familiarName } from "../../../oci/references.ts";
 import { defineCommand } from "../../command.ts";
-import { parseImage, parsePlatform } from "../../operands.ts";
+import { parseImage, parsePlatform } from "../../locations/operands.ts";
+import { registryFlags, withRemotes } from "../../locations/registries.ts";
+import { getManifestFor, platformFlag } from "../../locations/remote-manifests.ts";
+import { atFlag, referenceAt } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
-import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
-import { atFlag, referenceAt } from "../../tags.ts";
 
 /** `berth manifest inspect`: for people, as docker prints it. */
 export const inspectManifest = defineCommand({

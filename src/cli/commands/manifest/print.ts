@@ -1,8 +1,8 @@
 import { defineCommand } from "../../command.ts";
-import { parseImage, parsePlatform } from "../../operands.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
-import { getManifestFor, platformFlag } from "../../remote-manifests.ts";
-import { atFlag, referenceAt } from "../../tags.ts";
+import { parseImage, parsePlatform } from "../../locations/operands.ts";
+import { registryFlags, withRemotes } from "../../locations/registries.ts";
+import { getManifestFor, platformFlag } from "../../locations/remote-manifests.ts";
+import { atFlag, referenceAt } from "../../management/tags.ts";
 
 /** `berth manifest`: the very bytes, whose digest is the manifest's. */
 export const printManifest = defineCommand({

@@ -1,9 +1,9 @@
 import { familiarName } from "../../../oci/references.ts";
 import { defineCommand } from "../../command.ts";
-import { parseImage } from "../../operands.ts";
+import { parseImage } from "../../locations/operands.ts";
+import { registryFlags, withRemotes } from "../../locations/registries.ts";
+import { resolveManifestOf } from "../../locations/remote-manifests.ts";
 import { writeJson } from "../../output/json.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
-import { resolveManifestOf } from "../../remote-manifests.ts";
 
 /** `berth manifest rm`. */
 export const manifestRm = defineCommand({

@@ -1,10 +1,10 @@
 import { dockerCredentials } from "../../../client/docker-credentials.ts";
 import { defineCommand } from "../../command.ts";
-import { parseRegistry } from "../../operands.ts";
+import { parseRegistry } from "../../locations/operands.ts";
+import { loginOptions, registryFlags, withRemotes } from "../../locations/registries.ts";
 import { writeJson } from "../../output/json.ts";
 import { printWarning } from "../../output/messages.ts";
 import { allItems } from "../../pages.ts";
-import { loginOptions, registryFlags, withRemotes } from "../../registries.ts";
 
 /** `berth repo ls`. */
 export const repoLs = defineCommand({

@@ -1,10 +1,14 @@
 import { familiarName } from "../../../oci/references.ts";
 import { type Context, defineCommand, UsageError } from "../../command.ts";
-import { parseRepository } from "../../operands.ts";
+import { parseRepository } from "../../locations/operands.ts";
+import { registryFlags, withRemotes } from "../../locations/registries.ts";
+import {
+  planRepositoryRemoval,
+  type RepositoryRemoval,
+  removeManifests,
+} from "../../locations/repository-removal.ts";
 import { writeJson } from "../../output/json.ts";
 import { counted } from "../../output/units.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
-import { planRepositoryRemoval, type RepositoryRemoval, removeManifests } from "../../repository-removal.ts";
 
 const operands = { repository: { value: "REPOSITORY", completion: "reference" } } as const;
 const flags = {

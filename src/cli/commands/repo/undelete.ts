@@ -1,12 +1,12 @@
 import { isRegistryError } from "../../../oci/errors.ts";
 import { defineCommand } from "../../command.ts";
 import { parseMoment } from "../../durations.ts";
-import { parseRepository } from "../../operands.ts";
+import { parseRepository } from "../../locations/operands.ts";
+import { type DeletedManifest, deletedAnswer, outcomeAnswer } from "../../management/tag-answers.ts";
+import { tagChangeFlags } from "../../management/tag-changes.ts";
+import { type TagPlace, withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { counted } from "../../output/units.ts";
-import { type DeletedManifest, deletedAnswer, outcomeAnswer } from "../../tag-answers.ts";
-import { tagChangeFlags } from "../../tag-changes.ts";
-import { type TagPlace, withTagPlace } from "../../tags.ts";
 
 /** What came back, or would. */
 interface Undeletion {

@@ -1,6 +1,6 @@
 import { roles } from "../../../access/roles.ts";
 import { type Command, defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 
 const operands = {

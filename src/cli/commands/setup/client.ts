@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { quote, RegistryError } from "../../../oci/errors.ts";
 import { fingerprintOf } from "../../../server/tls/certificates.ts";
 import { type Context, defineCommand, parseTyped, UsageError } from "../../command.ts";
-import { parseRegistry } from "../../operands.ts";
+import { parseRegistry } from "../../locations/operands.ts";
 import { writeJson } from "../../output/json.ts";
 import { describeAdvice, describeChange, describePlan, describeUndone } from "../../output/setup.ts";
 import { applyPlan } from "../../setup/apply.ts";

@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { join, resolve } from "node:path";
-import { reachableAddresses } from "../../../server/own-addresses.ts";
+import { reachableAddresses } from "../../../server/network/own-addresses.ts";
 import { type LocalTls, setUpLocalTls } from "../../../server/tls/local-authority.ts";
 import { parseTlsNames, type TlsNames } from "../../../server/tls/names.ts";
 import { makeUsableFolder } from "../../../store/usable-folder.ts";

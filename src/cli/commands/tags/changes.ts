@@ -1,8 +1,8 @@
 import { isDigest } from "../../../oci/digests.ts";
 import { parseTag } from "../../../oci/names.ts";
 import { type Command, defineCommand, parseTyped, UsageError } from "../../command.ts";
-import { changeTags, tagChangeFlags } from "../../tag-changes.ts";
-import { requireTag, withTagPlace } from "../../tags.ts";
+import { changeTags, tagChangeFlags } from "../../management/tag-changes.ts";
+import { requireTag, withTagPlace } from "../../management/tags.ts";
 
 /** `berth tags move`. */
 export const tagsMove: Command = defineCommand({

@@ -1,10 +1,10 @@
 import { defineCommand } from "../../command.ts";
-import { parseRepository } from "../../operands.ts";
+import { parseRepository } from "../../locations/operands.ts";
+import { retentionAnswer } from "../../management/tag-answers.ts";
+import { tagChangeFlags } from "../../management/tag-changes.ts";
+import { withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatRetention } from "../../output/tags/tables.ts";
-import { retentionAnswer } from "../../tag-answers.ts";
-import { tagChangeFlags } from "../../tag-changes.ts";
-import { withTagPlace } from "../../tags.ts";
 
 /** `berth tags expire`. */
 export const tagsExpire = defineCommand({

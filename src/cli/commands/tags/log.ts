@@ -1,9 +1,9 @@
 import { defineCommand } from "../../command.ts";
-import { managementFlags } from "../../management.ts";
+import { managementFlags } from "../../management/management.ts";
+import { logAnswer } from "../../management/tag-answers.ts";
+import { withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatChanges, formatPeriods } from "../../output/tags/tables.ts";
-import { logAnswer } from "../../tag-answers.ts";
-import { withTagPlace } from "../../tags.ts";
 
 /** `berth tags log`. */
 export const tagsLog = defineCommand({

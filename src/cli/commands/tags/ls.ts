@@ -1,12 +1,12 @@
 import { isRegistryError } from "../../../oci/errors.ts";
 import { defineCommand } from "../../command.ts";
-import { managementFlags } from "../../management.ts";
-import { parseRepository } from "../../operands.ts";
+import { parseRepository } from "../../locations/operands.ts";
+import { managementFlags } from "../../management/management.ts";
+import { type ListedTag, tagsAnswer } from "../../management/tag-answers.ts";
+import { type TagPlace, withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatTagTree } from "../../output/tags/tables.ts";
 import { allItems } from "../../pages.ts";
-import { type ListedTag, tagsAnswer } from "../../tag-answers.ts";
-import { type TagPlace, withTagPlace } from "../../tags.ts";
 
 /** `berth tags ls`. */
 export const tagsLs = defineCommand({

@@ -1,11 +1,11 @@
 import { parseTag } from "../../../oci/names.ts";
 import { defineCommand, parseTyped } from "../../command.ts";
-import { managementFlags } from "../../management.ts";
-import { parseRepository } from "../../operands.ts";
+import { parseRepository } from "../../locations/operands.ts";
+import { managementFlags } from "../../management/management.ts";
+import { outcomeAnswer, retentionAnswer } from "../../management/tag-answers.ts";
+import { type TagPlace, withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatOutcome, formatRetention } from "../../output/tags/tables.ts";
-import { outcomeAnswer, retentionAnswer } from "../../tag-answers.ts";
-import { type TagPlace, withTagPlace } from "../../tags.ts";
 
 /** `berth tags plan`. */
 export const tagsPlan = defineCommand({

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";
 import { defineCommand, UsageError } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
+import { rulesAnswer } from "../../management/tag-answers.ts";
 import { writeJson } from "../../output/json.ts";
-import { rulesAnswer } from "../../tag-answers.ts";
 
 /** `berth tags rules`. */
 export const tagsRules = defineCommand({

@@ -3,11 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { readEvents } from "../../../client/server-sent-events.ts";
 import { isRegistryError } from "../../../oci/errors.ts";
 import { type Context, defineCommand } from "../../command.ts";
-import { managementFlags } from "../../management.ts";
+import { managementFlags } from "../../management/management.ts";
+import { type Change, changeAnswer, type PlanLine } from "../../management/tag-answers.ts";
+import { type TagPlace, withTagPlace } from "../../management/tags.ts";
 import { writeJson } from "../../output/json.ts";
 import { shortDigest } from "../../output/tags/tables.ts";
-import { type Change, changeAnswer, type PlanLine } from "../../tag-answers.ts";
-import { type TagPlace, withTagPlace } from "../../tags.ts";
 
 const operands = { reference: { value: "REPOSITORY[:TAG]", completion: "reference" } } as const;
 const flags = {

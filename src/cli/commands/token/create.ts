@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { defineCommand, UsageError } from "../../command.ts";
 import { parseDuration } from "../../durations.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { tokensPath } from "./paths.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { describeLimits, limitsAnswer } from "../../account-answers.ts";
 import { defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { describeLimits, limitsAnswer } from "../../management/account-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatTable } from "../../output/tables.ts";
 import { formatAge } from "../../output/units.ts";

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { Management } from "../../management.ts";
+import type { Management } from "../../management/management.ts";
 
 /** Where the tokens of an owner are; of who is logged in, if none is named. */
 export async function tokensPath(

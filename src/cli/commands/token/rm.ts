@@ -1,5 +1,5 @@
 import { defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { tokensPath } from "./paths.ts";
 

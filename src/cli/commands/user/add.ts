@@ -1,7 +1,7 @@
 import { roles } from "../../../access/roles.ts";
-import { accountAnswer } from "../../account-answers.ts";
 import { defineCommand, UsageError } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { accountAnswer } from "../../management/account-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { readNewPassword } from "../../secrets.ts";
 

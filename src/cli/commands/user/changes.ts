@@ -1,6 +1,6 @@
-import { accountAnswer } from "../../account-answers.ts";
 import { type Command, defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { accountAnswer } from "../../management/account-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 
 /** `berth user disable`: what it was logged in with ends, its roles stay. */

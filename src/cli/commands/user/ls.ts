@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { accountAnswer } from "../../account-answers.ts";
 import { defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { accountAnswer } from "../../management/account-answers.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { formatTable } from "../../output/tables.ts";
 import { allItems } from "../../pages.ts";

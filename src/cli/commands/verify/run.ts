@@ -8,13 +8,13 @@ import { createRefetcher } from "../../../store/verify/refetching.ts";
 import { verifyStore } from "../../../store/verify/verify.ts";
 import { type Context, defineCommand, UsageError } from "../../command.ts";
 import { dataFlag, dataFolderOf, refuseForeignRoot, withDataFolder } from "../../data-folders.ts";
-import { parseRegistry } from "../../operands.ts";
+import { parseRegistry } from "../../locations/operands.ts";
+import { registryFlags, withRemotes } from "../../locations/registries.ts";
 import { printWarning } from "../../output/messages.ts";
 import { createWorkProgress, type WorkProgress } from "../../output/progress/work.ts";
 import { counted } from "../../output/units.ts";
 import { describeCounts, describeFault, describePlace } from "../../output/verification.ts";
 import { parseRate, rateFlag } from "../../rates.ts";
-import { registryFlags, withRemotes } from "../../registries.ts";
 import { verifyBackupFolder } from "./backups.ts";
 
 const flags = {

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { defineCommand } from "../../command.ts";
-import { managementFlags, registryOperand, withManagement } from "../../management.ts";
+import { managementFlags, registryOperand, withManagement } from "../../management/management.ts";
 import { writeJson } from "../../output/json.ts";
 import { describeFault, formatVerifications } from "../../output/verification.ts";
 

@@ -1,4 +1,11 @@
-import type { Change, ListedTag, Outcome, Period, PlanLine, RetentionLine } from "../../tag-answers.ts";
+import type {
+  Change,
+  ListedTag,
+  Outcome,
+  Period,
+  PlanLine,
+  RetentionLine,
+} from "../../management/tag-answers.ts";
 import { formatTable } from "../tables.ts";
 import { formatAge, formatSize } from "../units.ts";
 import { arrangeTags } from "./tree.ts";

@@ -2,7 +2,7 @@ import { z } from "zod";
 import type { Store } from "../../../store/store.ts";
 import type { Tagging } from "../../../tagging/policies.ts";
 import type { RetentionLine } from "../../../tagging/retention.ts";
-import { applyRetention, planRetentionOf } from "../../retention.ts";
+import { applyRetention, planRetentionOf } from "../../upkeep/retention.ts";
 import { type Operation, operation } from "../operations.ts";
 import { repositoryName } from "../schemas.ts";
 
