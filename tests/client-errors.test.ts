@@ -82,7 +82,7 @@ describe("Berth with accounts", () => {
   test("getTag tells the anonymous to log in", async () => {
     const message = await messageOf(errorOf(clientOf(guarded).getTag(a, one), "UNAUTHORIZED"));
     expect(message).toStartWith(`cannot get manifest 1.0 of ${guarded.host}/team/a: `);
-    expect(message).toEndWith(": log in");
+    expect(message).toEndWith(`: log in to ${guarded.host}`);
   });
 
   test("appendUpload hears why it is refused while it still sends", async () => {

@@ -196,7 +196,9 @@ describe.skipIf(!isAvailable("docker-registry"))("berth login", () => {
       expect((await berth(env, "tags", "ls", repository)).stderr).toContain(
         "there is no repository team/app",
       );
-      expect((await berth(await newHome(), "tags", "ls", repository)).stderr).toContain(": log in\n");
+      expect((await berth(await newHome(), "tags", "ls", repository)).stderr).toContain(
+        `: log in to ${server.host}\n`,
+      );
     } finally {
       await server.stop();
     }
