@@ -1,4 +1,5 @@
 import { RegistryError } from "../oci/errors.ts";
+import { readJson } from "../oci/json.ts";
 import type { Page, PageOptions } from "../registry/registry.ts";
 import type { Answer } from "./exchanges.ts";
 
@@ -73,21 +74,13 @@ function nextOf(link: string, answer: Answer, endpoint: URL): string | undefined
 
 /** The list `name` in an answer's JSON; empty when it is null or missing. @throws RegistryError INTERNAL */
 export function listOf({ bytes, url }: Answer, name: string): readonly unknown[] {
-  const value = parseJson(bytes);
+  const value = readJson(new TextDecoder().decode(bytes));
   const list =
     typeof value === "object" && value !== null
       ? ((value as Record<string, unknown>)[name] ?? [])
       : undefined; // safe: any object has properties by name
   if (Array.isArray(list)) return list;
   throw new RegistryError("INTERNAL", `${url.host} answered without a list of ${name}: is a registry there?`);
-}
-
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(bytes));
-  } catch {
-    return undefined; // the caller tells what is missing in it
-  }
 }
 
 function isInOrder<T>(items: readonly T[], keyOf: (item: T) => string): boolean {

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { RegistryError } from "../../oci/errors.ts";
+import { readJson } from "../../oci/json.ts";
 import { parseRegistryName, type RegistryName } from "../../oci/references.ts";
 import type { Files } from "./files.ts";
 import { fileNameOf } from "./plan.ts";
@@ -60,20 +61,12 @@ export async function readRecordAt(
 ): Promise<(SetupRecord & { readonly registry: RegistryName }) | undefined> {
   const text = await files.read(path);
   if (text === undefined) return undefined;
-  const parsed = schema.safeParse(parseJson(text));
+  const parsed = schema.safeParse(readJson(text));
   if (parsed.success) return { ...parsed.data, registry: parseRegistryName(parsed.data.registry) };
   throw new RegistryError(
     "UNSUPPORTED",
     `${path} is not a record that this Berth wrote, so that nothing can be taken back by it: look at what it says`,
   );
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined; // which no record is
-  }
 }
 
 /** Writes what was there before: it may have secrets, and is for root alone. */

@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import { getCACertificates } from "node:tls";
 import { z } from "zod";
 import { isRegistryError, quote, RegistryError } from "../../oci/errors.ts";
+import { readJson } from "../../oci/json.ts";
 import { SettingsError } from "../settings/settings.ts";
 import { factsOf } from "./certificates.ts";
 import { makeFolder, readIfThere, writeTogether } from "./files.ts";
@@ -57,7 +58,7 @@ export async function readKept(files: TlsSettings, { directory, domains }: AcmeS
   );
   if (certificate === undefined || key === undefined || !isPair(certificate, key)) return undefined;
   if (from === undefined || accountKey === undefined || !isKey(accountKey)) return undefined;
-  const said = parseOrigin(from);
+  const said = origin.safeParse(readJson(from)).data; // damaged, it says nothing, and another is ordered
   if (said?.directory !== directory || said.account !== accountOf(accountKey)) return undefined;
   const facts = factsOf(certificate);
   return areSame(facts.names, tlsNames(domains)) ? facts : undefined;
@@ -69,15 +70,6 @@ function accountFileOf({ certificate }: TlsSettings): string {
 
 function originFileOf({ certificate }: TlsSettings): string {
   return join(dirname(certificate), "origin.json");
-}
-
-/** `undefined` for what is damaged: where a certificate is from is not known then, and another is ordered. */
-function parseOrigin(text: string): z.infer<typeof origin> | undefined {
-  try {
-    return origin.parse(JSON.parse(text));
-  } catch {
-    return undefined;
-  }
 }
 
 /** A kept key; what somebody else put in its place is not written over. @throws RegistryError CONFLICT when it is none */

@@ -16,12 +16,3 @@ export async function writeJsonFile(path: string, value: object): Promise<void> 
   await rename(unfinished, path);
   await syncFolder(dirname(path));
 }
-
-/** What JSON says; nothing when it is none, which a schema then refuses. */
-export function parseJsonFile(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}

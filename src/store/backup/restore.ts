@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { z } from "zod";
 import type { Digest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
+import { readJson } from "../../oci/json.ts";
 import { errorCode, makeDurableFolder, syncFolder, unlinkIfThere } from "../../registry/files/durable.ts";
 import { createBlobFiles } from "../blobs/files.ts";
 import { isLockFile, restoreMark, takeLock } from "../lock.ts";
@@ -12,7 +13,7 @@ import type { Fault } from "../metadata/verification.ts";
 import { createPacer } from "../verify/pacing.ts";
 import { type CopiedBlobs, type CopyCounts, copyBlobs } from "./blobs.ts";
 import { asNoRoom, copyVerified } from "./copying.ts";
-import { parseJsonFile, unfinishedEnding, writeJsonFile } from "./json-files.ts";
+import { unfinishedEnding, writeJsonFile } from "./json-files.ts";
 import { damagedMetadata, requireWholeMetadata } from "./metadata-check.ts";
 import { openSnapshot } from "./snapshot.ts";
 import { blobFolderOf, isWhole, type ListedPoint, listPoints, madeAt, type Point } from "./target.ts";
@@ -40,7 +41,7 @@ export async function unfinishedRestore(folder: string): Promise<string | undefi
     if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
   });
   if (text === undefined) return undefined;
-  const parsed = mark.safeParse(parseJsonFile(text));
+  const parsed = mark.safeParse(readJson(text));
   if (parsed.success) return parsed.data.point;
   throw new RegistryError(
     "CONFLICT",

@@ -3,9 +3,10 @@ import { join } from "node:path";
 import { z } from "zod";
 import { type Digest, isDigest } from "../../oci/digests.ts";
 import { RegistryError } from "../../oci/errors.ts";
+import { readJson } from "../../oci/json.ts";
 import { errorCode, makeDurableFolder, syncFolder } from "../../registry/files/durable.ts";
 import { isLockFile } from "../lock.ts";
-import { parseJsonFile, unfinishedEnding, writeJsonFile } from "./json-files.ts";
+import { unfinishedEnding, writeJsonFile } from "./json-files.ts";
 
 /** The file that says that a folder holds backups, and of which store. */
 export const markName = "berth-backup.json";
@@ -92,7 +93,7 @@ export async function prepareTarget(target: string, store: string): Promise<void
 async function readMark(target: string): Promise<string | undefined> {
   const text = await readFile(join(target, markName), "utf8").catch(orNothing(undefined));
   if (text === undefined) return undefined;
-  const parsed = mark.safeParse(parseJsonFile(text));
+  const parsed = mark.safeParse(readJson(text));
   if (parsed.success) return parsed.data.store;
   throw new RegistryError("UNSUPPORTED", `${join(target, markName)} is damaged, or of a newer Berth`);
 }
@@ -123,7 +124,7 @@ async function readPoint(target: string, name: string): Promise<ListedPoint> {
     if (errorCode(error) === "") throw error;
     return { name, damage: `${path} cannot be read: ${String(error)}` };
   }
-  const parsed = pointFile.safeParse(parseJsonFile(text));
+  const parsed = pointFile.safeParse(readJson(text));
   if (!parsed.success) return { name, damage: `${path} is damaged, or of a newer Berth` };
   return { ...parsed.data, name, database: join(folder, "metadata.db") };
 }
