@@ -85,7 +85,18 @@ export function toPage<Row, Item extends string>(
   limit: number,
   item: (row: Row) => Item,
 ): Page<Item> {
-  const items = rows.slice(0, limit).map(item);
-  const last = items[items.length - 1];
-  return rows.length > limit && last !== undefined ? { items, next: last } : { items };
+  return toKeyedPage(rows, limit, item, item);
+}
+
+/** As {@link toPage}, of items that are more than what they are ordered by. */
+export function toKeyedPage<Row, Item, Key extends string>(
+  rows: readonly Row[],
+  limit: number,
+  keyOf: (row: Row) => Key,
+  item: (row: Row) => Item,
+): { readonly items: readonly Item[]; readonly next?: Key } {
+  const shown = rows.slice(0, limit);
+  const last = shown.at(-1);
+  const items = shown.map(item);
+  return rows.length > limit && last !== undefined ? { items, next: keyOf(last) } : { items };
 }

@@ -1,7 +1,7 @@
 import type { RepositoryName } from "../../../oci/names.ts";
 import type { Metadata } from "../metadata.ts";
 import type { SqliteDatabase } from "./database.ts";
-import { toPage } from "./repositories.ts";
+import { toKeyedPage } from "./repositories.ts";
 
 export function createUsageMetadata({ prepare }: SqliteDatabase): Pick<Metadata, "listUsage"> {
   const list = prepare<{ name: RepositoryName; bytes: number }, [string, number]>(
@@ -10,9 +10,12 @@ export function createUsageMetadata({ prepare }: SqliteDatabase): Pick<Metadata,
   return {
     listUsage({ after = "", limit }) {
       const rows = list.all(after, limit + 1);
-      const { next } = toPage(rows, limit, (row) => row.name);
-      const items = rows.slice(0, limit).map(({ name, bytes }) => ({ repository: name, bytes }));
-      return { items, ...(next === undefined ? {} : { next }) };
+      return toKeyedPage(
+        rows,
+        limit,
+        ({ name }) => name,
+        ({ name, bytes }) => ({ repository: name, bytes }),
+      );
     },
   };
 }

@@ -1,7 +1,7 @@
 import type { Digest } from "../../../../oci/digests.ts";
 import type { TagMetadata } from "../../tags.ts";
 import type { SqliteDatabase } from "../database.ts";
-import type { RepositoryRows } from "../repositories.ts";
+import { type RepositoryRows, toKeyedPage } from "../repositories.ts";
 
 /** Deleted manifests that can be brought back. */
 export function createDeletedList(
@@ -18,11 +18,12 @@ export function createDeletedList(
   return {
     listDeletedManifests(repository, { after = "", limit }) {
       const rows = list.all(repositories.require(repository), after, limit + 1);
-      const items = rows.slice(0, limit).map(({ digest, removed_at, actor }) => ({
-        ...{ digest, at: new Date(removed_at), actor: actor ?? "" },
-      }));
-      const last = items.at(-1);
-      return rows.length > limit && last ? { items, next: last.digest } : { items };
+      return toKeyedPage(
+        rows,
+        limit,
+        ({ digest }) => digest,
+        ({ digest, removed_at, actor }) => ({ digest, at: new Date(removed_at), actor: actor ?? "" }),
+      );
     },
   };
 }

@@ -4,7 +4,7 @@ import type { ManifestRow } from "../../manifest-row.ts";
 import type { TagCause } from "../../tag-policy.ts";
 import type { TagMetadata } from "../../tags.ts";
 import type { SqliteDatabase } from "../database.ts";
-import { type RepositoryRows, toPage } from "../repositories.ts";
+import { type RepositoryRows, toKeyedPage, toPage } from "../repositories.ts";
 import type { ChangeRows } from "./changes.ts";
 
 type TagLists = Pick<TagMetadata, "getTag" | "listTags" | "listTagDetails" | "tagsNear">;
@@ -62,14 +62,17 @@ export function createTagLists(
     },
     listTagDetails(repository, { after = "", limit }) {
       const rows = details.all(repositories.require(repository), after, limit + 1);
-      const items = rows.slice(0, limit).map((row) => ({
-        tag: row.name,
-        since: new Date(row.opened_at),
-        cause: row.cause,
-        manifest: { digest: row.digest, mediaType: row.media_type, bytes: row.bytes },
-      }));
-      const last = items[items.length - 1];
-      return rows.length > limit && last ? { items, next: last.tag } : { items };
+      return toKeyedPage(
+        rows,
+        limit,
+        (row) => row.name,
+        (row) => ({
+          tag: row.name,
+          since: new Date(row.opened_at),
+          cause: row.cause,
+          manifest: { digest: row.digest, mediaType: row.media_type, bytes: row.bytes },
+        }),
+      );
     },
     tagsNear(repository, missing) {
       const repositoryId = repositories.find(repository);
