@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { loadSettings } from "../src/server/settings/settings.ts";
 import { makeCertificate } from "./fixtures/certificates.ts";
 import { type DockerEngine, startDockerEngine } from "./fixtures/docker-engine.ts";
+import { isSetting } from "./fixtures/environments.ts";
 import { buildBerthImage } from "./fixtures/executables.ts";
 import { smallLayers, writeBuildContext } from "./fixtures/images.ts";
 import { startNetwork, type TestNetwork } from "./fixtures/machines.ts";
@@ -143,16 +144,3 @@ describe.skipIf(!canRun)("deploy/compose, run by an engine", () => {
     await compose(file, "down", "--volumes");
   });
 });
-
-/** Whether a variable of the environment changes a setting. */
-function isSetting(variable: string): boolean {
-  if (variable === "BERTH_ADMIN_PASSWORD") return true;
-  const asText = (environment: Record<string, string>) => {
-    try {
-      return JSON.stringify(loadSettings({}, environment));
-    } catch (error) {
-      return String(error); // a value that is wrong is looked at, too
-    }
-  };
-  return asText({ [variable]: "no value of anything" }) !== asText({});
-}

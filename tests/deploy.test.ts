@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { userId } from "../deploy/image/root-files.ts";
 import { loadSettings } from "../src/server/settings/settings.ts";
 import { berthProgram } from "./fixtures/command-lines.ts";
+import { isSetting } from "./fixtures/environments.ts";
 import { renderChart } from "./fixtures/helm-charts.ts";
 import { attempt, makeTemporaryFolder, startProcess, succeed } from "./fixtures/processes.ts";
 import { isAvailable, programPath } from "./programs.ts";
@@ -200,16 +201,3 @@ describe.skipIf(!isAvailable("helm"))("deploy/helm/berth", () => {
     expect(await noteOf({ workers: 2 })).not.toBe(await noteOf({ workers: 1 }));
   });
 });
-
-/** Whether a variable of the environment changes a setting. */
-function isSetting(variable: string): boolean {
-  if (variable === "BERTH_ADMIN_PASSWORD") return true;
-  const asText = (environment: Record<string, string>) => {
-    try {
-      return JSON.stringify(loadSettings({}, environment));
-    } catch (error) {
-      return String(error); // a value that is wrong is looked at, too
-    }
-  };
-  return asText({ [variable]: "no value of anything" }) !== asText({});
-}

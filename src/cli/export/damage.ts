@@ -12,14 +12,14 @@ import type { Collected } from "./collected.ts";
 /** Told what cannot be exported; the rest is. */
 export type OnDamage = (where: string, error: unknown) => void;
 
+const damageCodes = [
+  ...(["BLOB_UNKNOWN", "DIGEST_INVALID", "SIZE_INVALID"] as const),
+  ...(["MANIFEST_UNKNOWN", "MANIFEST_INVALID", "DENIED"] as const),
+];
+
 /** Whether an error says that something is lost, damaged or kept from us, and not that the registry cannot be reached. */
 export function isDamage(error: unknown): boolean {
-  if (
-    isRegistryError(error, "BLOB_UNKNOWN", "DIGEST_INVALID", "SIZE_INVALID", "MANIFEST_UNKNOWN") ||
-    isRegistryError(error, "MANIFEST_INVALID", "DENIED")
-  ) {
-    return true;
-  }
+  if (isRegistryError(error, ...damageCodes)) return true;
   return ["EACCES", "EPERM", "ENOENT", "EIO"].includes(errorCode(error)) && isFromReading(error);
 }
 

@@ -10,11 +10,11 @@ import { covers, formatScope, managementScope } from "../../oci/scopes.ts";
 import type { Registry } from "../../registry/registry.ts";
 import type { Caller as ApiCaller, Authorize, Need } from "../api/operations.ts";
 import { recorderOf, recordRefusal } from "../api/record.ts";
-import { credentialsOf } from "../distribution/sessions.ts";
 import type { Forwarding } from "../network/forwarding.ts";
 import type { RouteKind } from "../routes.ts";
 import { createAuditTrail, type GuardedEntry } from "./audit-trail.ts";
 import type { Entry, Gate } from "./gate.ts";
+import { credentialsOf } from "./sessions.ts";
 import { challengeHeader } from "./token-realm.ts";
 
 export interface AccountsGateOptions {

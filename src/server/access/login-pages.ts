@@ -4,10 +4,10 @@ import { secretHash } from "../../access/secrets.ts";
 import { makeRefreshToken } from "../../access/token-service.ts";
 import { RegistryError } from "../../oci/errors.ts";
 import type { AccessMetadata } from "../../store/metadata/access.ts";
-import { readCookie, requireOwnOrigin, sessionCookieName } from "../distribution/sessions.ts";
 import type { Pages } from "../handler.ts";
 import type { Forwarding } from "../network/forwarding.ts";
 import { emptyResponse, jsonResponse } from "../responses.ts";
+import { readCookie, requireOwnOrigin, sessionCookieName } from "./sessions.ts";
 import type { LoginRecorder } from "./token-endpoint.ts";
 
 export interface LoginPagesOptions extends Pick<Forwarding, "baseUrlOf" | "prefixOf"> {

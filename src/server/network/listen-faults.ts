@@ -15,7 +15,7 @@ function messageFor(code: string, hostname: string, port: number): string | unde
     case "EADDRINUSE":
       return `cannot listen on ${hostname}:${port}: the port is taken ${holderText(findPortHolder(port))}, or choose another port with --listen`;
     case "EADDRNOTAVAIL":
-      return `cannot listen on ${hostname}:${port}: this machine has no such address; it has ${ownAddresses().join(", ")}`;
+      return `cannot listen on ${hostname}:${port}: this machine has no such address; it has ${allAddresses().join(", ")}`;
     case "EACCES":
       return `cannot listen on ${hostname}:${port}: ports below 1024 need a right that this user has not; choose another with --listen, such as ${hostname}:5000`;
   }
@@ -28,8 +28,8 @@ function holderText(holder: PortHolder | undefined): string {
   return `by another program${hint}: stop that (as root, ss -ltnp names it)`;
 }
 
-/** The addresses of this machine. */
-function ownAddresses(): readonly string[] {
+/** The addresses of this machine, also those that nobody else reaches it by. */
+function allAddresses(): readonly string[] {
   const listed = Object.values(networkInterfaces()).flatMap((all) => all ?? []);
   return listed.map(({ address }) => address);
 }

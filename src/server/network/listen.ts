@@ -31,8 +31,8 @@ const quietMs = 500;
 const longestOverlapMs = 30_000;
 
 /**
- * Listens; with TLS, follows changes of the certificate files, looking at them every `checkMs`. With TLS it takes no notice of who
- * else has the port.
+ * Listens; with TLS, follows changes of the certificate files, looking at them every `checkMs`. With TLS it takes no notice
+ * of who else has the port.
  * @throws SettingsError; RegistryError UNAVAILABLE
  */
 export function listen(options: ListenOptions, checkMs = certificateCheckMs): Listener {

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { z } from "zod";
+import { errorCode } from "../../registry/files/durable.ts";
 import { placeRules } from "../../tagging/policies.ts";
 import { findRuleFaults } from "../../tagging/rule-faults.ts";
 import { tagRule } from "../../tagging/rules.ts";
@@ -160,9 +161,9 @@ function readSettingsFile(file: string): Record<string, unknown> {
   try {
     value = Bun.YAML.parse(readFileSync(file, "utf8"));
   } catch (cause) {
-    const isMissing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
     const found = cause instanceof Error ? cause.message : String(cause);
-    throw new SettingsError(`${file}: ${isMissing ? "there is no such file" : found}`, { cause });
+    const what = errorCode(cause) === "ENOENT" ? "there is no such file" : found;
+    throw new SettingsError(`${file}: ${what}`, { cause });
   }
   if (value === null || value === undefined) return {};
   if (typeof value !== "object" || Array.isArray(value))

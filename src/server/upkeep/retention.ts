@@ -94,12 +94,7 @@ async function removeManifests(
       removed.push(line);
     } catch (error) {
       // Somebody tagged it, listed it or deleted it since the plan was made: it is no longer ours to remove.
-      if (
-        !isRegistryError(error) ||
-        !["TAG_PROTECTED", "UNSUPPORTED", "MANIFEST_UNKNOWN"].includes(error.code)
-      ) {
-        throw error;
-      }
+      if (!isRegistryError(error, "TAG_PROTECTED", "UNSUPPORTED", "MANIFEST_UNKNOWN")) throw error;
     }
   });
   return removed;

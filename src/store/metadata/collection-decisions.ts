@@ -65,9 +65,9 @@ export interface ReviewedLink {
 }
 
 /**
- * What becomes of a repository's claim on a blob on which nobody may count any more: `named` by a manifest, it is no longer reviewed; a removed manifest
- * that `waits` has it reviewed again when its time is over; `unneeded`, the claim goes; and the blob itself, if nobody
- * else has one.
+ * What becomes of a repository's claim on a blob on which nobody may count any more: `named` by a manifest, it is no longer
+ * reviewed; a removed manifest that `waits` has it reviewed again when its time is over; `unneeded`, the claim goes; and the
+ * blob itself, if nobody else has one.
  */
 export function reviewLink(link: ReviewedLink): "named" | "waits" | "unneeded" {
   if (link.isNamed && !link.isDeleted) return "named";

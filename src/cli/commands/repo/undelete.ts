@@ -89,8 +89,7 @@ async function undelete(
       for (const { tag, to } of lines) if (to === digest) tags.add(tag);
     } catch (error) {
       if (isRegistryError(error, "REQUEST_INVALID")) continue; // it came back with an index that lists it
-      if (!isRegistryError(error, "MANIFEST_UNKNOWN") && !isRegistryError(error, "MANIFEST_BLOB_UNKNOWN"))
-        throw error;
+      if (!isRegistryError(error, "MANIFEST_UNKNOWN", "MANIFEST_BLOB_UNKNOWN")) throw error;
       failed.push({ digest, why: error.message });
     }
   }
