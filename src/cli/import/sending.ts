@@ -2,7 +2,7 @@ import type { Digest } from "../../oci/digests.ts";
 import type { RepositoryName } from "../../oci/names.ts";
 import type { Registry } from "../../registry/registry.ts";
 
-/** Blobs on their way to one registry, and to which of its repositories. */
+/** Blobs on their way to one registry, or sent already, and to which of its repositories. */
 export type Sending = Map<Digest, { readonly repository: RepositoryName; readonly sent: Promise<unknown> }>;
 
 /**
@@ -33,10 +33,10 @@ export function sendingOnce(registry: Registry, sending: Sending, onSent: (size:
       }
       const sent = registry.putBlob(repository, expected, body, options);
       sending.set(digest, { repository, sent });
-      const end = (): void => {
+      // What was sent stays known: who asked whether it is there before that comes here afterwards.
+      sent.catch(() => {
         if (sending.get(digest)?.sent === sent) sending.delete(digest);
-      };
-      sent.then(end, end);
+      });
       const stored = await sent;
       onSent(stored.size);
       return stored;
